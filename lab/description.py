@@ -1,0 +1,128 @@
+"""What all descriptions share: frozen, validated values that read from and write to JSON and TOML.
+
+A wrong value raises `InvalidInput`, whose text is one line: `where: path.to.field: got X; need Y`.
+"""
+
+import difflib
+import math
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+
+class InvalidInput(ValueError):
+    """Input that the lab cannot use; the text is one line for the user."""
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("need a finite number")
+    return value
+
+
+Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
+Seconds = Annotated[Number, Field(ge=0)]
+PositiveSeconds = Annotated[Number, Field(gt=0)]
+Rate = Annotated[Number, Field(gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Natural = Annotated[int, Field(strict=True, ge=0)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Description(BaseModel):
+    """A frozen description; unknown keys and values out of range are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    @classmethod
+    def read(cls, data: Any, where: str) -> Self:
+        """Return the description held by plain `data`, or raise `InvalidInput` naming `where`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise InvalidInput(explain(error, where, cls)) from None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, for labels."""
+        fields = type(self).model_fields
+        return {
+            name: value for name, value in self if value != fields[name].get_default() and name != "kind"
+        }
+
+
+def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:
+    """Return the first of `error`'s complaints as one line."""
+    first = error.errors(include_url=False)[0]
+    path = _path(first["loc"], _tags(model))
+    got = _brief(first["input"])
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        return f"{where}: {path}.kind: got '{context['tag']}'; need {context['expected_tags']}"
+    if first["type"] == "union_tag_not_found":
+        return f"{where}: {path}.kind: missing"
+    if first["type"] == "extra_forbidden":
+        known = _known_fields(model, first["loc"])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        need = f"no such key; did you mean '{near[0]}'?" if near else _one_of(known)
+        return f"{where}: {path}: {need}"
+    if first["type"] == "missing":
+        return f"{where}: {path}: missing"
+    need = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    need = need.removeprefix("need ")
+    return f"{where}: {path}: got {got}; need {need}" if path else f"{where}: need {need}"
+
+
+def _path(location: tuple[int | str, ...], tags: set[str]) -> str:
+    """Return where `location` points, without the steps that only choose a kind."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.isidentifier() and part not in tags:
+            path += f".{part}" if path else part
+    return path
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _one_of(known: list[str]) -> str:
+    return f"no such key; known are {', '.join(known)}" if known else "no such key"
+
+
+def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[str]:
+    """Return the field names that would be known at `location`, as far as the types tell."""
+    models: list[Any] = [model] if model else []
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        step = [m for m in models if part == _tag(m)]
+        models = step or [
+            inner
+            for m in models
+            if part in m.model_fields
+            for inner in _models_in(m.model_fields[part].annotation)
+        ]
+    return sorted({name for m in models for name in m.model_fields} - {"kind", "version"})
+
+
+def _tags(model: type[BaseModel] | None) -> set[str]:
+    """Return the tags of all kinds of description that can stand anywhere inside `model`."""
+    if model is None:
+        return set()
+    inner = {m for f in model.model_fields.values() for m in _models_in(f.annotation)}
+    return {_tag(model), *(tag for m in inner for tag in _tags(m))} - {""}
+
+
+def _tag(model: type[BaseModel]) -> str:
+    kind = model.model_fields.get("kind")
+    return kind.default if kind is not None else ""
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    parts = (*getattr(annotation, "__args__", ()), *getattr(annotation, "__metadata__", ()))
+    return [m for inner in parts for m in _models_in(inner)]

@@ -1,0 +1,294 @@
+"""How protocol messages look as bytes: HTTP requests and responses, WebSocket texts, event streams.
+
+Pure functions without sockets, shared by the strategies; engines put the bytes on wires (or, in
+simulation, only count them). A record is the JSON text `{"id": 17, "data": "xx…"}`, padded to the
+size of its message; several records are a JSON array.
+
+Whatever arrives is checked here. Bad input raises `BadRequest` with the HTTP status to answer.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from lab.messages import (
+    Ack,
+    Check,
+    Deliver,
+    Fetch,
+    Message,
+    Nack,
+    OutOfRange,
+    Publish,
+    Records,
+    Status,
+    Subscribe,
+)
+
+Text = Callable[[int], str]  # the record of a message, by number
+
+ACKNOWLEDGED = (102, 200, 201, 202, 204)  # the answers that Pub/Sub takes as an acknowledgement
+LARGEST_OFFSET = 2**53
+LONGEST_WAIT = 300.0
+
+
+class BadRequest(Exception):
+    """Input from the network that is not understood; `status` is the HTTP answer to give."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class HttpRequest(NamedTuple):
+    """A request without its `Host` and `Content-Length` headers, which the engine adds."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    @property
+    def target(self) -> str:
+        if not self.query:
+            return self.path
+        return self.path + "?" + "&".join(f"{k}={v}" for k, v in self.query.items())
+
+
+class HttpResponse(NamedTuple):
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+JSON = {"Content-Type": "application/json"}
+REASONS = {200: "OK", 204: "No Content", 304: "Not Modified", 416: "Range Not Satisfiable"}
+HOST = "127.0.0.1:40000"  # stands for the host of which only the length counts
+DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
+SERVER = "pushpull-lab"
+
+
+class Payloads:
+    """The JSON text of each message, as long as its size says (and never shorter than its id)."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = sizes
+        self.padding = "x" * (max(sizes) if len(sizes) else 0)
+
+    def __call__(self, message: int) -> str:
+        head = f'{{"id":{message},"data":"'
+        return f'{head}{self.padding[: self.sizes[message] - len(head) - 2]}"}}'
+
+
+def http_size(message: HttpRequest | HttpResponse) -> int:
+    """Return the bytes that `message` takes on the wire, as the loopback engine sends it."""
+    headers = dict(message.headers)
+    if isinstance(message, HttpRequest):
+        first = f"{message.method} {message.target} HTTP/1.1"
+        headers["Host"] = HOST
+        if message.body or message.method in ("POST", "PUT"):
+            headers["Content-Length"] = str(len(message.body))
+    else:
+        first = f"HTTP/1.1 {message.status} {REASONS.get(message.status, '')}"
+        headers |= {"Date": DATE, "Server": SERVER}
+        if message.status not in (204, 304):
+            headers["Content-Length"] = str(len(message.body))
+    head = len(first) + 2 + sum(len(k) + len(v) + 4 for k, v in headers.items()) + 2
+    return head + len(message.body)
+
+
+def websocket_size(length: int, masked: bool) -> int:
+    """Return the bytes of a WebSocket frame with `length` bytes of payload (RFC 6455, 5.2)."""
+    extended = 0 if length < 126 else 2 if length < 65536 else 8
+    return 2 + extended + (4 if masked else 0) + length
+
+
+class StreamFormat(Protocol):
+    """Frames of a long-lived connection."""
+
+    def encode(self, message: Message, text: Text) -> str: ...
+
+    def decode(self, frame: str) -> Message: ...
+
+
+class HttpFormat(Protocol):
+    """Requests and their answers."""
+
+    def request(self, message: Message, text: Text) -> HttpRequest: ...
+
+    def parse_request(self, request: HttpRequest) -> Message: ...
+
+    def response(self, message: Message, text: Text) -> HttpResponse: ...
+
+    def parse_response(self, asked: Message, response: HttpResponse) -> Message: ...
+
+
+class JsonStream:
+    """Frames as JSON objects; what producers publish, and what WebSocket push delivers."""
+
+    def encode(self, message: Message, text: Text) -> str:
+        if isinstance(message, Deliver):
+            return f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
+        if isinstance(message, Ack):
+            return f'{{"ack":{message.offset}}}'
+        if isinstance(message, Publish):
+            return f'{{"publish":{records(message.messages, text)}}}'
+        if isinstance(message, Subscribe):
+            offset = "null" if message.offset is None else message.offset
+            return f'{{"subscribe":{message.consumer},"offset":{offset}}}'
+        raise TypeError(f"no frame for {message!r}")
+
+    def decode(self, frame: str, consumer: int = 0) -> Message:
+        data = parse_json(frame)
+        if "offset" in data and "records" in data:
+            return Deliver(consumer, whole(data["offset"], "offset"), ids(data["records"]))
+        if "ack" in data:
+            return Ack(consumer, whole(data["ack"], "ack"))
+        if "publish" in data:
+            return Publish(ids(data["publish"]))
+        if "subscribe" in data:
+            offset = data.get("offset")
+            offset = offset if offset is None else whole(offset, "offset")
+            return Subscribe(whole(data["subscribe"], "subscribe"), offset)
+        raise BadRequest(400, "a frame holds offset and records, ack, publish or subscribe")
+
+
+class PullFormat:
+    """`GET /records` with a cursor, and `GET /head` with an entity tag to ask if there is more."""
+
+    def request(self, message: Message, text: Text) -> HttpRequest:
+        if isinstance(message, Check):
+            tag = {"If-None-Match": f'"{message.offset}"'}
+            return HttpRequest("GET", "/head", {"consumer": str(message.consumer)}, tag)
+        assert isinstance(message, Fetch)
+        query = {"consumer": str(message.consumer)}
+        if message.offset is not None:
+            query["offset"] = str(message.offset)
+        query["max_records"] = str(message.max_records)
+        if message.max_wait > 0:
+            query |= {"min_records": str(message.min_records), "max_wait": f"{message.max_wait:g}"}
+        return HttpRequest("GET", "/records", query)
+
+    def parse_request(self, request: HttpRequest) -> Message:
+        query = request.query
+        consumer = whole(query.get("consumer", 0), "consumer")
+        if request.path == "/head":
+            tag = request.headers.get("If-None-Match", '"0"')
+            return Check(consumer, whole(tag.strip('"'), "If-None-Match"))
+        offset = query.get("offset")
+        return Fetch(
+            consumer,
+            None if offset is None else whole(offset, "offset"),
+            max(1, whole(query.get("max_records", 1000), "max_records")),
+            max(1, whole(query.get("min_records", 1), "min_records")),
+            seconds(query.get("max_wait", 0), "max_wait"),
+        )
+
+    def response(self, message: Message, text: Text) -> HttpResponse:
+        if isinstance(message, Status):
+            tag = {"ETag": f'"{message.end}"', "Cache-Control": "no-cache"}
+            if not message.changed:
+                return HttpResponse(304, tag)
+            return HttpResponse(200, {**JSON, **tag}, f'{{"end":{message.end}}}'.encode())
+        if isinstance(message, OutOfRange):
+            error = f'{{"error":"offset out of range","start":{message.start},"end":{message.end}}}'
+            return HttpResponse(416, JSON, error.encode())
+        assert isinstance(message, Records)
+        if not len(message.messages):
+            return HttpResponse(204, {"Cache-Control": "no-store"})
+        body = f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
+        return HttpResponse(200, {**JSON, "Cache-Control": "no-store"}, body.encode())
+
+    def parse_response(self, asked: Message, response: HttpResponse) -> Message:
+        assert isinstance(asked, Check | Fetch)
+        who, status = asked.consumer, response.status
+        if isinstance(asked, Check):
+            if status == 304:
+                return Status(who, asked.offset, False)
+            return Status(who, whole(parse_json(response.body).get("end"), "end"), True)
+        if status == 204:
+            return Records(who, asked.offset or 0, ())
+        data = parse_json(response.body)
+        if status == 416:
+            return OutOfRange(who, whole(data.get("start"), "start"), whole(data.get("end"), "end"))
+        if status != 200:
+            raise BadRequest(status, f"unexpected answer {status}")
+        return Records(who, whole(data.get("offset"), "offset"), ids(data.get("records")))
+
+
+class PushFormat:
+    """`POST /messages`, or an idempotent `PUT /messages/ID`; any 2xx acknowledges."""
+
+    def __init__(self, method: str = "POST") -> None:
+        self.method = method
+
+    def request(self, message: Message, text: Text) -> HttpRequest:
+        assert isinstance(message, Deliver)
+        path = "/messages" if self.method == "POST" else f"/messages/{message.offset}"
+        query = {"consumer": str(message.consumer), "attempt": str(message.attempt)}
+        body = f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
+        return HttpRequest(self.method, path, query, JSON, body.encode())
+
+    def parse_request(self, request: HttpRequest) -> Message:
+        data = parse_json(request.body)
+        return Deliver(
+            whole(request.query.get("consumer", 0), "consumer"),
+            whole(data.get("offset"), "offset"),
+            ids(data.get("records")),
+            max(1, whole(request.query.get("attempt", 1), "attempt")),
+        )
+
+    def response(self, message: Message, text: Text) -> HttpResponse:
+        return HttpResponse(204 if isinstance(message, Ack) else 503)
+
+    def parse_response(self, asked: Message, response: HttpResponse) -> Message:
+        assert isinstance(asked, Deliver)
+        answer = Ack if response.status in ACKNOWLEDGED else Nack
+        return answer(asked.consumer, asked.offset, asked.attempt)
+
+
+def records(messages: Sequence[int], text: Text) -> str:
+    """Return the JSON array of these messages' records."""
+    return f"[{','.join([text(m) for m in messages])}]"
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadRequest(400, "not JSON") from None
+    if not isinstance(data, dict):
+        raise BadRequest(400, "not a JSON object")
+    return data
+
+
+def ids(items: Any) -> list[int]:
+    """Return the ids of an array of records."""
+    try:
+        numbers = [item["id"] for item in items]
+    except (TypeError, KeyError):
+        raise BadRequest(400, "records: need an array of objects with an id") from None
+    if not all(type(n) is int and n >= 0 for n in numbers):
+        raise BadRequest(400, "id: need a whole number, 0 or more")
+    return numbers
+
+
+def whole(value: Any, name: str) -> int:
+    """Return `value`, a whole number or its digits, as an int from 0 up to `LARGEST_OFFSET`."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= LARGEST_OFFSET:
+        raise BadRequest(400, f"{name}: need a whole number, 0 or more")
+    return value
+
+
+def seconds(value: Any, name: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= LONGEST_WAIT:
+        raise BadRequest(400, f"{name}: need seconds from 0 to {LONGEST_WAIT:g}")
+    return number

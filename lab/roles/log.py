@@ -1,0 +1,99 @@
+"""The append-only log: records at consecutive offsets, read by anyone, forgotten by retention.
+
+Reading changes nothing, so consumers cannot disturb one another: each keeps its own offset.
+"""
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+COMPACT_AT = 4096  # forgotten records are cut off the arrays in blocks, so that expiry stays O(1)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What the log keeps: at most `count` records, `bytes` bytes, none older than `age` seconds."""
+
+    count: float = math.inf
+    bytes: float = math.inf
+    age: float = math.inf
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.bytes, self.age) <= 0:
+            raise ValueError("retention must be positive")
+
+
+class Log:
+    """Message numbers at offsets `start` … `end - 1`.
+
+    `sizes[m]` is the size of message `m` in bytes; retention by bytes needs it.
+    """
+
+    def __init__(self, retention: Retention | None = None, sizes: Sequence[int] = ()) -> None:
+        self.retention = retention or Retention()
+        if self.retention.bytes < math.inf and not len(sizes):
+            raise ValueError("retention by bytes needs the sizes of the messages")
+        self.sizes = sizes
+        self.start = 0
+        self.end = 0
+        self.size = 0
+        self._first = 0  # the offset of the arrays' first element
+        self._messages = array("q")
+        self._times = array("d")
+        self._keeps_times = self.retention.age < math.inf
+        self._keeps_size = self.retention.bytes < math.inf
+        self._bounded = self.retention != Retention()
+
+    def append(self, messages: Sequence[int], now: float) -> int:
+        """Append `messages` and return the offset of the first. `expire` is the caller's next."""
+        offset = self.end
+        self._messages.extend(messages)
+        self.end += len(messages)
+        if self._keeps_times:
+            self._times.extend([now] * len(messages))
+        if self._keeps_size:
+            self.size += sum(self.sizes[m] for m in messages)
+        return offset
+
+    def read(self, offset: int, max_records: int) -> Sequence[int]:
+        """Return up to `max_records` message numbers from `offset` on.
+
+        Raises LookupError if `offset` has expired or lies past the end.
+        """
+        if not self.start <= offset <= self.end:
+            raise LookupError(f"offset {offset} is not in {self.start}..{self.end}")
+        first = offset - self._first
+        return self._messages[first : first + max_records]
+
+    def expire(self, now: float) -> tuple[int, Sequence[int]]:
+        """Forget what retention no longer keeps; return its first offset and its messages."""
+        if not self._bounded:
+            return self.start, ()
+        first, keep = self.start, self.retention
+        oldest = now - keep.age
+        while self.start < self.end and (
+            self.end - self.start > keep.count
+            or self.size > keep.bytes
+            or (self._keeps_times and self._times[self.start - self._first] < oldest)
+        ):
+            if self._keeps_size:
+                self.size -= self.sizes[self._messages[self.start - self._first]]
+            self.start += 1
+        gone = self._messages[first - self._first : self.start - self._first]
+        self._compact()
+        return first, gone
+
+    def oldest_expires_at(self) -> float:
+        """Return when the oldest record grows too old, in seconds; infinity if it never does."""
+        if not self._keeps_times or self.start == self.end:
+            return math.inf
+        return self._times[self.start - self._first] + self.retention.age
+
+    def _compact(self) -> None:
+        unused = self.start - self._first
+        if unused >= COMPACT_AT:
+            del self._messages[:unused]
+            if self._keeps_times:
+                del self._times[:unused]
+            self._first = self.start

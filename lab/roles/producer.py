@@ -1,0 +1,39 @@
+"""The open-loop producer: it sends each message at its intended time, whatever became of the last.
+
+Only a connection that takes no more can hold it back; what is then due waits in the producer.
+"""
+
+import math
+from collections.abc import Sequence
+
+from lab.messages import Blocked, Message, Publish, Writable
+
+
+class Producer:
+    """Publishes message `i` at `times[i]` seconds; `times` must not decrease."""
+
+    def __init__(self, times: Sequence[float]) -> None:
+        self.times = times
+        self.next = 0
+        self.blocked = False
+        self.wake_at = times[0] if len(times) else math.inf
+
+    def receive(self, message: Message, now: float) -> Sequence[Message]:
+        if type(message) is Blocked:
+            self.blocked = True
+            self.wake_at = math.inf
+        elif type(message) is Writable:
+            self.blocked = False
+            return self.wake(now)
+        return ()
+
+    def wake(self, now: float) -> Sequence[Message]:
+        """Publish what is due, each message by itself."""
+        due = []
+        times, i, n = self.times, self.next, len(self.times)
+        while i < n and times[i] <= now:
+            due.append(Publish((i,)))
+            i += 1
+        self.next = i
+        self.wake_at = times[i] if i < n else math.inf
+        return due

@@ -1,0 +1,174 @@
+"""The experiment: a question, a workload, and the strategies that are to face it."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
+
+from pydantic import (
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from lab import roles
+from lab.description import Count, Description, InvalidInput, Number, PositiveSeconds
+from lab.strategies import STRATEGIES, Strategy
+from lab.strategies.short_poll import Pull
+from lab.workload import Workload
+
+if TYPE_CHECKING:
+    KnownStrategy = Strategy
+else:
+    KnownStrategy = Annotated[Union[STRATEGIES], Field(discriminator="kind")]
+
+QUICK_SECONDS = 2.0
+
+
+def _pass_instances(value: Any, known: ValidatorFunctionWrapHandler) -> Strategy:
+    """Accept a strategy object of any class, and plain data of the listed ones."""
+    return value if isinstance(value, Strategy) else known(value)
+
+
+AnyStrategy = Annotated[
+    KnownStrategy,
+    WrapValidator(_pass_instances),
+    PlainSerializer(lambda s: s.model_dump(mode="json", exclude_defaults=True) | {"kind": s.name}),
+]
+
+
+class Retention(Description):
+    """What a broker's log keeps: `count` records, `bytes` bytes, and nothing older than `age` s."""
+
+    count: Count | None = None
+    bytes: Count | None = None
+    age: PositiveSeconds | None = None
+
+    def limits(self) -> roles.Retention:
+        kept = {name: limit for name, limit in self if limit is not None}
+        return roles.Retention(**kept)
+
+
+class Scenario(Description):
+    """One experiment, to be simulated, measured and compared.
+
+    `processes` says whether source, broker and target are separate processes or one. In quick
+    mode the duration is `quick_duration`, by default two seconds at most. `measured`, if given,
+    is a workload scaled down for real time; without it both engines run `workload`.
+    """
+
+    version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "scenario"
+    question: str = ""
+    workload: Workload
+    strategies: Annotated[list[AnyStrategy], Field(min_length=1, max_length=50)]
+    processes: Literal["separate", "one"] = "separate"
+    retention: Retention = Retention()
+    replications: Annotated[Count, Field(le=1000)] = 5
+    drain: PositiveSeconds = 10.0
+    quick_duration: PositiveSeconds | None = None
+    measured: Workload | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        kept = self.retention.count
+        for strategy in self.strategies:
+            if kept and isinstance(strategy, Pull) and strategy.max_records > kept:
+                raise ValueError(
+                    f"need retention of at least a batch: {strategy.label} takes up to"
+                    f" {strategy.max_records} records, the log keeps {kept}"
+                )
+        labels = [s.label for s in self.strategies]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"need different strategies, got {label} twice")
+        return self
+
+    def for_engine(self, engine: str) -> Workload:
+        """Return the workload that `engine` runs."""
+        return self.measured if engine == "loopback" and self.measured else self.workload
+
+    def quick(self) -> "Scenario":
+        """Return the same scenario made short: less time and two replications."""
+        limit = self.quick_duration or QUICK_SECONDS
+        changes: dict[str, Any] = {
+            "workload": _shorten(self.workload, limit),
+            "replications": min(self.replications, 2),
+        }
+        if self.measured:
+            changes["measured"] = _shorten(self.measured, QUICK_SECONDS)
+        return self.model_copy(update=changes)
+
+    def warnings(self) -> list[str]:
+        """Say what makes steady-state figures of this scenario meaningless, if anything does."""
+        busy: Number = self.workload.utilisation
+        if busy < 1:
+            return []
+        return [
+            f"unstable: each consumer needs {busy:.2f} s of work per second;"
+            " the backlog grows and latency depends on how long the run lasts"
+        ]
+
+
+def _shorten(workload: Workload, limit: float) -> Workload:
+    if workload.duration <= limit:
+        return workload
+    warm_up = workload.warm_up * limit / workload.duration
+    return workload.model_copy(update={"duration": limit, "warm_up": warm_up})
+
+
+def override(scenario: Scenario, settings: list[str]) -> Scenario:
+    """Return `scenario` with `settings` like `workload.arrivals.rate=200` put in and checked.
+
+    `strategy.interval=0.2` sets that knob of every strategy that has it, and
+    `strategy.ShortPoll.interval=0.2` of the short polls only.
+    """
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path:
+            raise InvalidInput(f"--set {setting}: need path.to.field=value")
+        data = scenario.model_dump(mode="json", exclude_none=True)
+        keys = path.split(".")
+        if keys[0] == "strategy":
+            _set_strategies(scenario, data, keys[1:], _value(text), setting)
+        else:
+            _set(data, keys, _value(text), setting)
+        scenario = Scenario.read(data, f"--set {setting}")
+    return scenario
+
+
+def _set_strategies(
+    scenario: Scenario, data: dict[str, Any], keys: list[str], value: Any, setting: str
+) -> None:
+    names = {s.name for s in scenario.strategies}
+    wanted = names
+    if keys and keys[0] in names:
+        wanted, keys = {keys[0]}, keys[1:]
+    found = False
+    for strategy, plain in zip(scenario.strategies, data["strategies"], strict=True):
+        if len(keys) == 1 and strategy.name in wanted and keys[0] in type(strategy).model_fields:
+            plain[keys[0]] = value
+            found = True
+    if not found:
+        knobs = sorted({k for s in scenario.strategies for k in type(s).model_fields if k != "kind"})
+        raise InvalidInput(
+            f"--set {setting}: no strategy here has '{'.'.join(keys)}'; knobs are {', '.join(knobs)}"
+        )
+
+
+def _set(data: dict[str, Any], keys: list[str], value: Any, setting: str) -> None:
+    for key in keys[:-1]:
+        inner = data.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise InvalidInput(f"--set {setting}: '{key}' has no fields inside")
+        data = inner
+    data[keys[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """Read a value as TOML would; what TOML does not know is a string."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

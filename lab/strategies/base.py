@@ -1,0 +1,90 @@
+"""What a strategy is: its knobs, the roles it pairs, and the wire between broker and consumer.
+
+A strategy decides nothing and moves nothing itself. Its roles decide, its format turns their
+messages into bytes, and an engine carries those over the kind of wire that the strategy names.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from lab.description import Description
+from lab.formats import HttpFormat, StreamFormat
+from lab.messages import Role
+from lab.roles import Retention
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A long-lived connection that the consumer opens and the broker pushes frames into.
+
+    `duplex` (a WebSocket) lets the consumer answer in it; otherwise it is one endless HTTP
+    response (an event stream).
+    """
+
+    format: StreamFormat
+    duplex: bool = True
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """HTTP requests and their answers; `server` says who listens: the broker or the consumer.
+
+    Without `keep_alive` each request has a connection of its own.
+    """
+
+    format: HttpFormat
+    server: Literal["broker", "consumer"]
+    keep_alive: bool = True
+
+
+@dataclass(frozen=True)
+class Call:
+    """No socket: broker and consumer share one process, and messages are function calls."""
+
+
+Wire = Stream | Exchange | Call
+
+
+@dataclass(frozen=True)
+class BrokerSetting:
+    """What the scenario gives every broker: how many consumers, what the log keeps, sizes."""
+
+    consumers: int
+    retention: Retention = Retention()
+    sizes: Sequence[int] = ()
+
+
+class Strategy(Description):
+    """A way of delivering messages from a source to its consumers."""
+
+    brokerless: ClassVar[bool] = False  # the sender belongs to the source; there is no hop between
+    ordered: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def wire(self) -> Wire:
+        """How messages travel between broker (or source) and consumer."""
+
+    @abstractmethod
+    def broker(self, setting: BrokerSetting) -> Role:
+        """Return a new broker (or the source's sender)."""
+
+    @abstractmethod
+    def consumer(self, index: int) -> Role:
+        """Return a new consumer."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def label(self) -> str:
+        """The name with the knobs that were turned, as `ShortPoll(interval=0.2)`."""
+        changes = ", ".join(f"{k}={_show(v)}" for k, v in self.changes().items())
+        return f"{self.name}({changes})" if changes else self.name
+
+
+def _show(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

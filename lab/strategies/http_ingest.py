@@ -1,0 +1,27 @@
+"""HTTP ingest: no broker; the source itself sends POST or PUT to the target's endpoint."""
+
+from typing import ClassVar, Literal
+
+from lab.formats import PushFormat
+from lab.roles import PushConsumer
+from lab.strategies.base import Exchange
+from lab.strategies.webhook import RequestPush
+
+
+class HttpIngest(RequestPush):
+    """HTTP requests from the source to the target, one message or a batch in each.
+
+    POST appends; PUT names the message, so that the target does a repeated one only once.
+    The source keeps what it has not yet sent, and retries as `Webhook` does.
+    """
+
+    kind: Literal["HttpIngest"] = "HttpIngest"
+    method: Literal["POST", "PUT"] = "POST"
+    brokerless: ClassVar[bool] = True
+
+    @property
+    def wire(self) -> Exchange:
+        return Exchange(PushFormat(self.method), server="consumer", keep_alive=self.keep_alive)
+
+    def consumer(self, index: int) -> PushConsumer:
+        return PushConsumer(index, acks=True, idempotent=self.method == "PUT")

@@ -1,0 +1,17 @@
+"""Poll, then pull: a cheap conditional request first, and the pull only if something is new."""
+
+from typing import Literal
+
+from lab.description import PositiveSeconds
+from lab.roles import Poller
+from lab.strategies.short_poll import Pull
+
+
+class PollThenPull(Pull):
+    """`GET /head` with the entity tag last seen; 304 means nothing new, 200 is followed by a pull."""
+
+    kind: Literal["PollThenPull"] = "PollThenPull"
+    interval: PositiveSeconds = 0.1
+
+    def consumer(self, index: int) -> Poller:
+        return Poller(index, self.interval, self.max_records, check_first=True)

@@ -1,0 +1,55 @@
+"""Server-sent events: push over one endless HTTP response, resumed by `Last-Event-ID`."""
+
+import math
+from typing import Literal
+
+from lab.description import Count, Seconds
+from lab.formats import JsonStream, Text
+from lab.messages import Deliver, Message
+from lab.roles import Log, PushBroker, PushConsumer
+from lab.roles.push import Overflow, PushPolicy
+from lab.strategies.base import BrokerSetting, Strategy, Stream
+
+
+class EventStream(JsonStream):
+    """Events of the HTML standard (9.2): the offset as `id:`, the delivery as `data:`."""
+
+    def encode(self, message: Message, text: Text) -> str:
+        assert isinstance(message, Deliver)
+        last = message.offset + len(message.messages) - 1
+        return f"id: {last}\ndata: {super().encode(message, text)}\n\n"
+
+    def decode(self, frame: str, consumer: int = 0) -> Message:
+        data = "\n".join(
+            line.removeprefix("data:").removeprefix(" ")
+            for line in frame.splitlines()
+            if line.startswith("data:")
+        )
+        return super().decode(data, consumer)
+
+
+class ServerSentEvents(Strategy):
+    """A stream of events over one HTTP response. The consumer cannot answer in it, so no acks."""
+
+    kind: Literal["ServerSentEvents"] = "ServerSentEvents"
+    batch_size: Count = 1
+    linger: Seconds = 0.0
+    buffer: Count | None = None
+    overflow: Overflow = "drop_newest"
+    queue: Count = 16
+
+    @property
+    def wire(self) -> Stream:
+        return Stream(EventStream(), duplex=False)
+
+    def broker(self, setting: BrokerSetting) -> PushBroker:
+        policy = PushPolicy(
+            batch_size=self.batch_size,
+            linger=self.linger,
+            buffer=math.inf if self.buffer is None else self.buffer,
+            overflow=self.overflow,
+        )
+        return PushBroker(policy, Log(setting.retention, setting.sizes))
+
+    def consumer(self, index: int) -> PushConsumer:
+        return PushConsumer(index, queue=self.queue)

@@ -1,0 +1,188 @@
+"""The trace: one row per message and consumer, written by either engine, read by everything else.
+
+Times are seconds from the start of the run; NaN means that it did not happen. A trace is saved as
+NumPy arrays without pickle, with a manifest that is enough to run it again.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass, field, fields
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.description import InvalidInput
+
+SCHEMA = 1
+Column = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+class Fate(IntEnum):
+    """What became of a message for one consumer; every row has exactly one."""
+
+    IN_FLIGHT = 0  # only where a run was cut off
+    DELIVERED = 1
+    DROPPED = 2  # by the overflow policy
+    EXPIRED = 3  # by retention, unread
+    DEAD_LETTERED = 4  # every attempt failed
+    LOST = 5  # to a fault
+    NEVER_ACCEPTED = 6
+    INDETERMINATE = 7  # the producer was never told whether it was accepted
+
+
+STAMPS = ("created", "sent", "at_broker", "left_broker", "received", "started", "done", "acked")
+PATH = STAMPS[:-1]  # in the order in which a message passes them; the ack comes back
+
+PARTS = {  # each part of the latency ends at one stamp and begins at the one before it
+    "schedule delay": "sent",
+    "to the broker": "at_broker",
+    "broker residence": "left_broker",
+    "on the way": "received",
+    "consumer queue": "started",
+    "work": "done",
+}
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the rows cannot say, for the whole run.
+
+    Requests are those between broker and consumer; opening a stream is one. Bytes count what
+    the application hands to its sockets (HTTP heads and WebSocket framing included, TCP/IP not):
+    `bytes_in` from the source to the broker, `bytes_out` from broker to consumers, `bytes_back`
+    from consumers to broker. CPU seconds and wake-ups are by side: source, broker, target.
+    """
+
+    requests: int = 0
+    empty_replies: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    bytes_back: int = 0
+    peak_queue: int = 0
+    log_length: int = 0
+    elapsed: float = 0.0
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    wake_ups: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Arrays of equal length, sorted by consumer and then by message.
+
+    `size` is in bytes; `created` is the intended time, `sent` when the source sent it,
+    `at_broker` when the broker had it, `left_broker` when the broker (last) sent it,
+    `received` when the consumer (first) had it, `started` and `done` the (first) work on it,
+    `acked` when the sender knew. `attempts` counts deliveries, `fate` is a `Fate`.
+    """
+
+    message: NDArray[np.int32]
+    consumer: NDArray[np.int16]
+    size: NDArray[np.int32]
+    created: Floats
+    sent: Floats
+    at_broker: Floats
+    left_broker: Floats
+    received: Floats
+    started: Floats
+    done: Floats
+    acked: Floats
+    attempts: NDArray[np.int16]
+    fate: NDArray[np.int8]
+    counters: Counters
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.message)
+
+    @property
+    def latency(self) -> Floats:
+        """Seconds from the intended time to the end of the work."""
+        return self.done - self.created
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """The rows that metrics count: all but those created during warm-up."""
+        return self.created >= self.manifest.get("warm_up", 0.0)
+
+    def parts(self) -> dict[str, Floats]:
+        """Split each latency into the parts of `PARTS`, which add up to it.
+
+        A stamp that a strategy does not have (no broker) gives a part of 0.
+        """
+        before, parts = self.created, {}
+        for name, stamp in PARTS.items():
+            at = getattr(self, stamp)
+            at = np.where(np.isnan(at), before, at)
+            parts[name] = at - before
+            before = at
+        return parts
+
+    def columns(self) -> dict[str, Column]:
+        names = (f.name for f in fields(self) if f.name not in ("counters", "manifest"))
+        return {name: getattr(self, name) for name in names}
+
+    def save(self, path: Path) -> None:
+        """Write the trace under `path`, whole or not at all."""
+        head = {"schema": SCHEMA, "counters": asdict(self.counters), "manifest": self.manifest}
+        text = json.dumps(head, sort_keys=True).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(
+                    file, allow_pickle=False, head=np.frombuffer(text, np.uint8), **self.columns()
+                )
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+
+def load(path: Path) -> Trace:
+    """Read a saved trace; raises `InvalidInput` if the file is not a whole and sane one."""
+    if not path.is_file():
+        raise InvalidInput(f"{path}: not a file that can be read")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        head = json.loads(arrays.pop("head").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError):
+        raise InvalidInput(f"{path}: not a trace, or cut off") from None
+    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
+        raise InvalidInput(f"{path}: schema: got {head.get('schema')!r}; need {SCHEMA}")
+    try:
+        counters = Counters(**head["counters"])
+        trace = Trace(counters=counters, manifest=head["manifest"], **arrays)
+    except (TypeError, KeyError):
+        raise InvalidInput(f"{path}: columns are missing or unknown") from None
+    _check_rows(trace, str(path))
+    return trace
+
+
+def _check_rows(trace: Trace, where: str) -> None:
+    lengths = {name: len(column) for name, column in trace.columns().items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInput(f"{where}: columns differ in length: {lengths}")
+    if not len(trace):
+        return
+    key = trace.consumer.astype(np.int64) * (int(trace.message.max()) + 1) + trace.message
+    again = np.flatnonzero(np.diff(np.sort(key)) == 0)
+    if len(again):
+        raise InvalidInput(f"{where}: message: a message stands twice for one consumer")
+    before = trace.created
+    for name in PATH[1:]:
+        at = getattr(trace, name)
+        wrong = np.flatnonzero(at < before)
+        if len(wrong):
+            row = int(wrong[0])
+            raise InvalidInput(
+                f"{where}: {name}[{row}]: got {at[row]:.9f}; need a time not before {before[row]:.9f}"
+            )
+        before = np.where(np.isnan(at), before, at)
