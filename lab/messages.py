@@ -160,9 +160,11 @@ class Role(Protocol):
 
     `now` and `wake_at` are seconds from the start of the run. An engine calls `wake` at the first
     moment it can at or after `wake_at`, never before, and sends every message it gets back.
+    While `accepting` is False the role wants nothing more read from its connection.
     """
 
     wake_at: float
+    accepting: bool
 
     def receive(self, message: Message, now: float) -> Sequence[Message]: ...
 

@@ -93,6 +93,8 @@ class Poller:
     `destructive` the broker keeps the cursor and moves it on as it answers.
     """
 
+    accepting = True
+
     def __init__(
         self,
         index: int,
@@ -109,7 +111,6 @@ class Poller:
         self.check_first = check_first
         self.destructive = destructive
         self.limits = (max_records, min_records, max_wait)
-        self.accepting = True
         self.wake_at = 0.0
 
     def wake(self, now: float) -> Sequence[Message]:

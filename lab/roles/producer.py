@@ -12,6 +12,8 @@ from lab.messages import Blocked, Message, Publish, Writable
 class Producer:
     """Publishes message `i` at `times[i]` seconds; `times` must not decrease."""
 
+    accepting = True
+
     def __init__(self, times: Sequence[float]) -> None:
         self.times = times
         self.next = 0

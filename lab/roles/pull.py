@@ -23,6 +23,8 @@ class Held(NamedTuple):
 class PullBroker:
     """Answers `consumers` pollers from one log."""
 
+    accepting = True
+
     def __init__(self, consumers: int, log: Log) -> None:
         self.log = log
         self.position = [0] * consumers

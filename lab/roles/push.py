@@ -73,6 +73,8 @@ class Session:
 class PushBroker:
     """Delivers what is published to all subscribers. `log`, if any, serves those who resume."""
 
+    accepting = True
+
     def __init__(self, policy: PushPolicy, log: Log | None = None) -> None:
         self.policy = policy
         self.log = log

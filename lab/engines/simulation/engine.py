@@ -1,0 +1,151 @@
+"""Builds the hosts, loops, links and actors of one run, runs them, and returns the trace."""
+
+import numpy as np
+import simpy
+
+from lab.engines import common
+from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
+from lab.engines.simulation.link import Link
+from lab.engines.simulation.loop import SECOND, Core, EventLoop
+from lab.engines.simulation.prices import prices
+from lab.engines.simulation.record import Record
+from lab.physics import LinkPhysics, Physics
+from lab.roles import Producer
+from lab.scenario import Scenario
+from lab.strategies import BrokerSetting, Call, Exchange, Strategy
+from lab.strategies.base import Wire
+from lab.trace import Counters, Trace
+from lab.workload import Messages
+
+NOISE_STREAM = 3  # the workload's own draws use the streams before it
+
+
+class Simulation:
+    """One run of one strategy. Use `simulate`."""
+
+    def __init__(
+        self, scenario: Scenario, strategy: Strategy, physics: Physics, replication: int
+    ) -> None:
+        self.scenario = scenario
+        self.strategy = strategy
+        self.physics = physics
+        self.replication = replication
+        self.workload = scenario.workload
+        self.messages: Messages = self.workload.draw(replication)
+        self.env = simpy.Environment(initial_time=0)
+        self.finished = self.env.event()
+        self.layout = common.layout(scenario, strategy)
+        self.tracked = common.acknowledges(strategy)
+        self.record = Record(self.messages, self.workload.consumers)
+        self.shared = Run(self.record, self.tracked, self._finish)
+        self.links: list[Link] = []
+        self.ranks = iter(range(10**9))
+        self._build()
+
+    def _build(self) -> None:
+        self.loops = self._event_loops()
+        setting = BrokerSetting(
+            self.workload.consumers, self.scenario.retention.limits(), self.record.sizes
+        )
+        loops, place, run = self.loops, self.layout, self.shared
+        producer = Producer(self.record.created)
+        self.source = Source(producer, loops[place.source], run, next(self.ranks))
+        role = self.strategy.broker(setting)
+        self.broker = Broker(role, loops[place.broker], run, next(self.ranks))
+        wire, ingest = self.strategy.wire, place.ingest
+        self.source.prices = prices(ingest, self.physics, False)
+        self.broker.ingest = self.source.prices
+        self.broker.prices = prices(wire, self.physics, self.tracked)
+        self.source.broker = self._link(self.source, self.broker, 0, ingest)
+        for index in range(self.workload.consumers):
+            self._add_consumer(index, wire)
+
+    def _add_consumer(self, index: int, wire: Wire) -> None:
+        rank = next(self.ranks)
+        next(self.ranks)  # the worker's
+        loop = self.loops[self.layout.target]
+        consumer = Consumer(self.strategy.consumer(index), loop, self.shared, rank, index)
+        consumer.prices = self.broker.prices
+        consumer.broker = self._link(consumer, self.broker, index, wire)
+        consumer.inlet = self._link(self.broker, consumer, index, wire)
+        self.broker.consumers.append(consumer.inlet)
+        consumer.run(0, 0)  # subscribes, or sends the first poll, before the first message
+
+    def _event_loops(self) -> dict[str, EventLoop]:
+        cores = [Core() for _ in range(self.physics.cores)]
+        seeds = np.random.SeedSequence(
+            self.workload.seed, spawn_key=(self.replication, NOISE_STREAM)
+        ).spawn(len(self.layout.sides))
+        return {
+            side: EventLoop(
+                self.env,
+                rank,
+                cores[self.physics.core_of(side)],
+                self.physics,
+                np.random.default_rng(seed),
+            )
+            for rank, (side, seed) in enumerate(zip(self.layout.sides, seeds, strict=True), start=1)
+        }
+
+    def _link(self, sender: Actor, receiver: Actor, consumer: int, wire: Wire) -> Link:
+        physics = LinkPhysics() if isinstance(wire, Call) else self.physics.link
+        link = Link(sender, receiver, consumer, next(self.ranks), physics)
+        self.links.append(link)
+        return link
+
+    def _finish(self) -> None:
+        if not self.finished.triggered:
+            self.finished.succeed()
+
+    def run(self) -> Trace:
+        """Run until every message is settled, or the time to drain is over."""
+        if len(self.messages):
+            self.source.plan()
+            limit = int((self.workload.duration + self.scenario.drain) * SECOND)
+            deadline = self.env.timeout(limit)
+            self.env.run(until=self.finished | deadline)
+        manifest = common.manifest(
+            self.scenario, self.strategy, "simulation", self.replication, len(self.messages)
+        )
+        manifest["physics"] = self.physics.model_dump(mode="json")
+        trace = self.record.trace(self.strategy.brokerless, Counters(), manifest)
+        return Trace(**{**vars(trace), "counters": self._counters(trace)})
+
+    def _counters(self, trace: Trace) -> Counters:
+        back = [consumer_link for consumer_link in self.links[1::2]]
+        out = self.links[2::2]
+        wire = self.strategy.wire
+        polls = isinstance(wire, Call) or isinstance(wire, Exchange) and wire.server == "broker"
+        if polls:
+            requests = sum(link.sent for link in back)
+        elif isinstance(wire, Exchange):
+            requests = sum(link.sent for link in out)
+        else:
+            requests = self.workload.consumers
+        n = len(self.messages)
+        accepted = trace.sent if self.strategy.brokerless else trace.at_broker
+        return Counters(
+            requests=requests,
+            empty_replies=self.broker.empty_replies,
+            bytes_in=self.links[0].bytes,
+            bytes_out=sum(link.bytes for link in out),
+            bytes_back=sum(link.bytes for link in back),
+            peak_queue=max(
+                common.peak_queue(accepted[i * n : i * n + n], trace.started[i * n : i * n + n])
+                for i in range(self.workload.consumers)
+            ),
+            log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
+            elapsed=self.env.now / SECOND,
+            cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
+            wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
+        )
+
+
+def simulate(
+    scenario: Scenario, strategy: Strategy, physics: Physics, replication: int = 0
+) -> Trace:
+    """Run `strategy` on the scenario's workload in virtual time and return its trace.
+
+    The same arguments give the same trace, byte for byte.
+    """
+    return Simulation(scenario, strategy, physics, replication).run()

@@ -1,0 +1,104 @@
+"""One direction of a connection: delay, bandwidth and a socket buffer that can be full.
+
+A sender whose bytes do not fit is told that it is blocked, and told again when the receiver has
+read enough. A call within one process is a link that costs no time and never fills.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lab.engines.simulation.loop import ARRIVAL, SECOND, WRITABLE
+from lab.messages import Blocked, Message, Writable
+from lab.physics import LinkPhysics
+
+if TYPE_CHECKING:
+    from lab.engines.simulation.actor import Actor
+
+UNLIMITED = 2**62
+
+
+class Link:
+    """Carries messages from `sender` to `receiver`, in order. `rank` breaks ties."""
+
+    def __init__(
+        self, sender: "Actor", receiver: "Actor", consumer: int, rank: int, physics: LinkPhysics
+    ) -> None:
+        self.sender = sender
+        self.receiver = receiver
+        self.consumer = consumer
+        self.rank = rank
+        self.delay = int(physics.delay * SECOND)
+        self.ns_per_byte = SECOND / physics.bandwidth if physics.bandwidth else 0.0
+        self.capacity = physics.buffer or UNLIMITED
+        self.unread = 0  # bytes in the socket buffers
+        self.bytes = 0
+        self.sent = 0
+        self.free_at = 0
+        self.queue: deque[tuple[int, Message, int]] = deque()
+        self.held_back: deque[tuple[Message, int]] = deque()
+        self.listening = False  # whether the receiver's loop has this link on its agenda
+
+    def send(self, message: Message, size: int, now: int) -> None:
+        """Take `size` bytes at `now`, or hold them back and tell the sender."""
+        self.bytes += size
+        self.sent += 1
+        if self.held_back or (self.unread and self.unread + size > self.capacity):
+            if not self.held_back:
+                self.sender.handle(Blocked(self.consumer), now)
+            self.held_back.append((message, size))
+        else:
+            self._transmit(message, size, now)
+
+    def run(self, now: int, begun: int) -> int:
+        """Hand the receiver what had arrived when its turn began, while it accepts more."""
+        queue, receiver = self.queue, self.receiver
+        self.listening = False
+        while queue and queue[0][0] <= begun:
+            if not receiver.role.accepting:
+                break
+            _, message, size = queue.popleft()
+            self.unread -= size
+            now = receiver.take(message, size, now)
+        if self.held_back:
+            self._refill(now)
+        self.listen(now)
+        return now
+
+    def listen(self, now: int) -> None:
+        """Put the link on the receiver's agenda if there is something it wants."""
+        if self.queue and not self.listening and self.receiver.role.accepting:
+            self.listening = True
+            self.receiver.loop.add(self.queue[0][0], ARRIVAL, self)
+
+    def _transmit(self, message: Message, size: int, now: int) -> None:
+        arrives = now + self.delay
+        if self.ns_per_byte:
+            self.free_at = max(now, self.free_at) + int(size * self.ns_per_byte)
+            arrives = self.free_at + self.delay
+        self.unread += size
+        self.queue.append((arrives, message, size))
+        if not self.listening and self.receiver.role.accepting:
+            self.listening = True
+            self.receiver.loop.add(arrives, ARRIVAL, self)
+
+    def _refill(self, now: int) -> None:
+        while self.held_back:
+            message, size = self.held_back[0]
+            if self.unread and self.unread + size > self.capacity:
+                return
+            self.held_back.popleft()
+            self._transmit(message, size, now)
+        self.sender.loop.add(now, WRITABLE, Notice(self))
+
+
+class Notice:
+    """Tells the sender's role that its connection is writable again."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.rank = link.rank
+
+    def run(self, now: int, begun: int) -> int:
+        if self.link.held_back:
+            return now
+        return self.link.sender.handle(Writable(self.link.consumer), now)

@@ -1,0 +1,112 @@
+"""What each protocol message costs on each kind of wire: CPU nanoseconds and bytes."""
+
+from dataclasses import dataclass
+
+from lab.engines.simulation.loop import SECOND
+from lab.formats import http_size, websocket_size
+from lab.messages import (
+    Ack,
+    Check,
+    Deliver,
+    Fetch,
+    Message,
+    Nack,
+    OutOfRange,
+    Publish,
+    Records,
+    Status,
+)
+from lab.physics import Cost, Physics
+from lab.strategies import Call, Exchange, Stream
+from lab.strategies.base import Wire
+
+Price = tuple[float, float, float]  # nanoseconds: fixed, for each record, for each byte
+
+FREE: Price = (0.0, 0.0, 0.0)
+REQUESTS_TO_BROKER = (Fetch, Check)
+ANSWERS_OF_BROKER = (Records, Status, OutOfRange)
+TYPICAL = 10_000  # an offset with as many digits as in most runs
+
+
+@dataclass(frozen=True)
+class Prices:
+    """By type of message: the price of sending and of receiving it, and its bytes but records.
+
+    `tracked` says that deliveries are acknowledged; `empty_head` is the size of an answer that
+    holds no records.
+    """
+
+    send: dict[type, Price]
+    receive: dict[type, Price]
+    head: dict[type, int]
+    empty_head: int = 0
+    tracked: bool = False
+
+
+def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
+    """Return the prices on `wire`."""
+    if isinstance(wire, Call):
+        kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
+        cost = dict.fromkeys(kinds, _price(physics.call))
+        return Prices(cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), 0, tracked)
+    if isinstance(wire, Stream):
+        kinds = (Publish, Deliver, Ack)
+        send, receive = _price(physics.stream.send), _price(physics.stream.receive)
+        heads = {kind: _stream_head(wire, kind) for kind in kinds}
+        return Prices(dict.fromkeys(kinds, send), dict.fromkeys(kinds, receive), heads, 0, tracked)
+    return _exchange(wire, physics, tracked)
+
+
+def _exchange(wire: Exchange, physics: Physics, tracked: bool) -> Prices:
+    costs, new = physics.exchange, physics.connection
+    extra = (0.0, 0.0) if wire.keep_alive else (new.client * SECOND, new.server * SECOND)
+    asks, answers = REQUESTS_TO_BROKER, ANSWERS_OF_BROKER
+    if wire.server == "consumer":
+        asks, answers = (Deliver,), (Ack, Nack)  # type: ignore[assignment]
+    send = dict.fromkeys(asks, _price(costs.request, extra[0]))
+    send |= dict.fromkeys(answers, _price(costs.reply))
+    receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))
+    receive |= dict.fromkeys(answers, _price(costs.response))
+    heads = {kind: _exchange_head(wire, kind) for kind in (*asks, *answers)}
+    empty = 0
+    if wire.server == "broker":
+        empty = http_size(wire.format.response(Records(0, TYPICAL, ()), str))
+    return Prices(send, receive, heads, empty, tracked)
+
+
+def _price(cost: Cost, extra: float = 0.0) -> Price:
+    return cost.fixed * SECOND + extra, cost.record * SECOND, cost.byte * SECOND
+
+
+def _stream_head(wire: Stream, kind: type) -> int:
+    if kind is not Deliver and not wire.duplex:
+        return 0
+    samples: dict[type, Message] = {
+        Publish: Publish(()),
+        Deliver: Deliver(0, TYPICAL, ()),
+        Ack: Ack(0, TYPICAL),
+    }
+    length = len(wire.format.encode(samples[kind], str))
+    if not wire.duplex:  # a chunk of an HTTP response: its length in hex and two line ends
+        return length + 6
+    return websocket_size(length, masked=kind is not Deliver)
+
+
+def _exchange_head(wire: Exchange, kind: type) -> int:
+    form = wire.format
+    samples: dict[type, Message] = {
+        Deliver: Deliver(0, TYPICAL, ()),
+        Ack: Ack(0, TYPICAL),
+        Nack: Nack(0, TYPICAL),
+        Fetch: Fetch(0, TYPICAL, 10_000),
+        Check: Check(0, TYPICAL),
+        Status: Status(0, TYPICAL, True),
+        OutOfRange: OutOfRange(0, 0, TYPICAL),
+    }
+    if kind is Records:  # an answer with records holds at least this
+        body = b'{"offset":10000,"records":[]}'
+        empty = form.response(Records(0, TYPICAL, (0,)), lambda _: "")
+        return http_size(empty._replace(body=body))
+    sample = samples[kind]
+    asks = kind in (REQUESTS_TO_BROKER if wire.server == "broker" else (Deliver,))
+    return http_size(form.request(sample, str) if asks else form.response(sample, str))
