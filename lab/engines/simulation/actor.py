@@ -1,13 +1,13 @@
 """Actors: a role on an event loop. They pay for what it receives and sends, and stamp the trace."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lab.engines.common import Ledger
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import NEVER, SECOND, TIMER, EventLoop
-from lab.engines.simulation.prices import Prices
+from lab.engines.simulation.prices import Prices, Quotes
 from lab.engines.simulation.record import Record
 from lab.messages import (
     DeadLettered,
@@ -34,16 +34,17 @@ class Run:
         self.record = record
         self.ledger = Ledger()
         rows = len(record.messages) * record.consumers
-        self.unsettled = rows
+        self.unsettled = rows  # rows whose fate is not known
         self.unacked = rows if waits_for_acks else 0
         self.finish = finish
 
-    def settled(self, count: int = 1, acked: bool = False) -> None:
-        """Count rows whose fate is known (or with `acked`, whose ack has come)."""
-        if acked:
-            self.unacked -= count
-        else:
-            self.unsettled -= count
+    def settle(self, count: int) -> None:
+        self.unsettled -= count
+        if self.unsettled <= 0 and self.unacked <= 0:
+            self.finish()
+
+    def acknowledge(self, count: int) -> None:
+        self.unacked -= count
         if self.unsettled <= 0 and self.unacked <= 0:
             self.finish()
 
@@ -71,13 +72,19 @@ class Actor:
     def run(self, now: int, begun: int) -> int:
         """Wake the role, if it is still due. The loop calls this."""
         self.planned = NEVER
-        wake_at = self.role.wake_at
-        if wake_at * SECOND <= now + 1:
-            now = self.emit(self.role.wake(max(now / SECOND, wake_at)), now)
+        role, loop = self.role, self.loop
+        while role.wake_at * SECOND <= now + 1:
+            now = self.emit(role.wake(max(now / SECOND, role.wake_at)), now)
+            if role.wake_at == math.inf:
+                return now
+            begun = loop.go_on(int(role.wake_at * SECOND + 0.5) + loop.timer, now)
+            if begun < 0:
+                break
+            now = loop.opened
         self.plan()
         return now
 
-    def take(self, message: Message, size: int, now: int) -> int:
+    def take(self, message: Any, size: int, now: int) -> int:
         """Pay for a message that arrived and let the role have it; returns when that is done."""
         raise NotImplementedError
 
@@ -90,98 +97,87 @@ class Actor:
             self.plan()
         return now
 
-    def emit(self, outputs: Sequence[Message], now: int) -> int:
+    def emit(self, outputs: Sequence[Any], now: int) -> int:
+        """Pay for what the role sends and send it; returns when that is done."""
         raise NotImplementedError
 
 
 class Source(Actor):
     """The producer, which publishes to the broker."""
 
-    role: Any
     broker: Link
-    prices: Prices
+    quotes: Quotes
 
-    def take(self, message: Message, size: int, now: int) -> int:
-        raise TypeError(f"a producer takes no {message!r}")
-
-    def emit(self, outputs: Sequence[Message], now: int) -> int:
-        price, head, sent = self.prices.send[Publish], self.prices.head[Publish], self.record.sent
+    def emit(self, outputs: Sequence[Any], now: int) -> int:
+        sent, factor, known = self.record.sent, self.loop.factor, self.quotes.known
         for output in outputs:
-            messages = output.messages  # type: ignore[union-attr]
-            for m in messages:
+            for m in output.messages:
                 sent[m] = now
-            size = self.record.bytes_of(messages)
-            now += self.loop.price(price[0] + price[1] * len(messages) + price[2] * size)
-            self.broker.send(output, size + head, now)
+            cost, _, size = known.get(len(output.messages)) or self.quotes.of(output.messages)
+            now += int(cost * factor)
+            self.broker.send(output, size, now)
         return now
 
 
 class Broker(Actor):
     """The broker, or the sender inside a source. `consumers[c]` is the link to consumer `c`."""
 
+    ingest: Quotes
+    outlet: Quotes
+    prices: Prices
+
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int) -> None:
         super().__init__(role, loop, run, rank)
         self.consumers: list[Link] = []
         self.empty_replies = 0
+        self.resuming = 0.0  # what answering costs besides, if it was not just asked for
 
-    ingest: Prices
-    prices: Prices
-
-    def take(self, message: Message, size: int, now: int) -> int:
-        kind = type(message)
-        if kind is Publish:
-            messages = message.messages  # type: ignore[union-attr]
-            price = self.ingest.receive[Publish]
-            now += self.loop.price(price[0] + price[1] * len(messages) + price[2] * size)
+    def take(self, message: Any, size: int, now: int) -> int:
+        if type(message) is Publish:
+            ingest = self.ingest
+            quote = ingest.known.get(len(message.messages)) or ingest.of(message.messages)
+            now += int(quote[1] * self.loop.factor)
             at_broker = self.record.at_broker
-            for m in messages:
+            for m in message.messages:
                 at_broker[m] = now
-        else:
-            price = self.prices.receive[kind]
-            now += self.loop.price(price[0] + price[2] * size)
-            self._acknowledge(message, now)
-        return self.handle(message, now)
+            return self.handle(message, now)
+        now += int(self.prices.receive[type(message)][0] * self.loop.factor)
+        self._acknowledge(message, now)
+        self.resuming = -self.prices.resume
+        now = self.handle(message, now)
+        self.resuming = 0.0
+        return now
 
-    def _acknowledge(self, message: Message, now: int) -> None:
+    def _acknowledge(self, message: Any, now: int) -> None:
         messages = self.shared.ledger.acknowledged(message)
         if messages:
-            acked = self.record.acked[message.consumer]  # type: ignore[union-attr]
+            acked = self.record.acked[message.consumer]
             for m in messages:
                 acked[m] = now
-            self.shared.settled(len(messages), acked=True)
+            self.shared.acknowledge(len(messages))
 
-    def emit(self, outputs: Sequence[Message], now: int) -> int:
+    def emit(self, outputs: Sequence[Any], now: int) -> int:
+        factor, prices, known = self.loop.factor, self.prices, self.outlet.known
         for output in outputs:
             kind = type(output)
             if kind is Deliver or kind is Records:
-                now = self._deliver(output, now)
+                who, messages = output.consumer, output.messages
+                left, attempts = self.record.left_broker[who], self.record.attempts[who]
+                for m in messages:
+                    left[m] = now
+                    attempts[m] += 1
+                if prices.tracked:
+                    self.shared.ledger.sent(output)
+                cost, _, size = known.get(len(messages)) or self.outlet.of(messages)
+                now += int((cost + prices.resume + self.resuming) * factor)
+                self.empty_replies += not messages
+                self.consumers[who].send(output, size, now)
             elif kind in FATES:
                 self._settle(output, FATES[kind])
             else:
-                price = self.prices.send[kind]
-                now += self.loop.price(price[0])
-                self.empty_replies += kind is Status and not output.changed  # type: ignore[union-attr]
-                link = self.consumers[output.consumer]  # type: ignore[union-attr]
-                link.send(output, self.prices.head[kind], now)
-        return now
-
-    def _deliver(self, output: Any, now: int) -> int:
-        who, messages = output.consumer, output.messages
-        left, attempts = self.record.left_broker[who], self.record.attempts[who]
-        for m in messages:
-            left[m] = now
-            attempts[m] += 1
-        kind, count = type(output), len(messages)
-        if self.prices.tracked:
-            self.shared.ledger.sent(output)
-        price = self.prices.send[kind]
-        size = self.record.bytes_of(messages)
-        now += self.loop.price(price[0] + price[1] * count + price[2] * size)
-        if not count:
-            self.empty_replies += 1
-            self.consumers[who].send(output, self.prices.empty_head, now)
-        else:
-            self.consumers[who].send(output, size + self.prices.head[kind], now)
+                now += int(prices.send[kind][0] * factor)
+                self.empty_replies += kind is Status and not output.changed
+                self.consumers[output.consumer].send(output, prices.head[kind], now)
         return now
 
     def _settle(self, output: Any, fate: Fate) -> None:
@@ -192,9 +188,9 @@ class Broker(Actor):
             if fates[m] == Fate.IN_FLIGHT and done[m] == NEVER:
                 fates[m] = fate
                 count += 1
-        self.shared.settled(count)
         if self.shared.unacked:
-            self.shared.settled(count, acked=True)
+            self.shared.unacked -= count
+        self.shared.settle(count)
 
 
 class Worker:
@@ -203,90 +199,95 @@ class Worker:
     def __init__(self, consumer: "Consumer", rank: int) -> None:
         self.consumer = consumer
         self.rank = rank
-        self.todo: Sequence[int] = ()
-        self.next = 0
+        self.todo: Iterator[int] = iter(())
+        self.current = 0
 
     def begin(self, messages: Sequence[int], now: int) -> int:
-        self.todo = messages
-        self.next = 0
+        self.todo = iter(messages)
         return self._continue(now)
 
     def run(self, now: int, begun: int) -> int:
         """Finish the message at hand; the loop calls this when its work is over."""
-        m = self.todo[self.next]
-        self.next += 1
-        self._done(m, now)
+        self.consumer.finish(self.current, now)
         return self._continue(now)
 
     def _continue(self, now: int) -> int:
         consumer = self.consumer
         started, work = consumer.started, consumer.record.work
-        for m in self.todo[self.next :] if self.next else self.todo:
+        for m in self.todo:
             if started[m] == NEVER:
                 started[m] = now
             duration = work[m]
             if duration:
+                self.current = m
                 loop = consumer.loop
                 loop.add(now + int(duration * SECOND + 0.5) + loop.timer, TIMER, self)
                 return now
-            self.next += 1
-            self._done(m, now)
-        return consumer.handle(Worked(consumer.index), now)
-
-    def _done(self, m: int, now: int) -> None:
-        consumer = self.consumer
-        if consumer.done[m] == NEVER:
-            consumer.done[m] = now
-            if consumer.fate[m] == Fate.IN_FLIGHT:
-                consumer.shared.settled()
+            consumer.finish(m, now)
+        return consumer.handle(consumer.worked, now)
 
 
 class Consumer(Actor):
     """A consumer, with one worker. `broker` is the link back, `inlet` the one it reads from."""
 
     prices: Prices
+    inbound: Quotes
     broker: Link
     inlet: Link
 
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int, index: int) -> None:
         super().__init__(role, loop, run, rank)
-        self.index = index
         self.worker = Worker(self, rank + 1)
+        self.worked = Worked(index)
         self.received = self.record.received[index]
         self.started = self.record.started[index]
         self.done = self.record.done[index]
         self.fate = self.record.fate[index]
 
-    def take(self, message: Message, size: int, now: int) -> int:
+    def take(self, message: Any, size: int, now: int) -> int:
         kind = type(message)
-        price = self.prices.receive[kind]
         if kind is Deliver or kind is Records:
-            messages = message.messages  # type: ignore[union-attr]
-            now += self.loop.price(price[0] + price[1] * len(messages) + price[2] * size)
+            inbound = self.inbound
+            quote = inbound.known.get(len(message.messages)) or inbound.of(message.messages)
+            now += int(quote[1] * self.loop.factor)
             received = self.received
-            for m in messages:
+            for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
         else:
-            now += self.loop.price(price[0] + price[2] * size)
+            now += int(self.prices.receive[kind][0] * self.loop.factor)
         return self.handle(message, now)
 
     def handle(self, message: Message, now: int) -> int:
-        accepting = self.role.accepting
-        now = super().handle(message, now)
-        if not accepting and self.role.accepting:
-            self.inlet.listen(now)
+        role = self.role
+        accepting = role.accepting
+        outputs = role.receive(message, now / SECOND)
+        if outputs:
+            now = self.emit(outputs, now)
+        if role.wake_at != math.inf:
+            self.plan()
+        if not accepting and role.accepting:
+            self.inlet.listen()
         return now
 
-    def emit(self, outputs: Sequence[Message], now: int) -> int:
+    def finish(self, m: int, now: int) -> None:
+        """Note that the work on a message is done, unless it was before."""
+        if self.done[m] == NEVER:
+            self.done[m] = now
+            if self.fate[m] == Fate.IN_FLIGHT:
+                shared = self.shared
+                shared.unsettled -= 1
+                if not shared.unsettled:
+                    shared.settle(0)
+
+    def emit(self, outputs: Sequence[Any], now: int) -> int:
         for output in outputs:
             kind = type(output)
             if kind is Work:
-                now = self.worker.begin(output.messages, now)  # type: ignore[union-attr]
+                now = self.worker.begin(output.messages, now)
             elif kind is Subscribe:  # connections are made before the run begins
                 self.broker.receiver.handle(output, now)
             else:
-                price = self.prices.send[kind]
-                now += self.loop.price(price[0])
+                now += int(self.prices.send[kind][0] * self.loop.factor)
                 self.broker.send(output, self.prices.head[kind], now)
         return now

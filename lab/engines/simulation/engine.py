@@ -6,13 +6,14 @@ import simpy
 from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import SECOND, Core, EventLoop
-from lab.engines.simulation.prices import prices
+from lab.engines.simulation.loop import SECOND, Core, EventLoop, depend
+from lab.engines.simulation.prices import Quotes, prices
 from lab.engines.simulation.record import Record
+from lab.messages import Deliver, Publish, Records
 from lab.physics import LinkPhysics, Physics
 from lab.roles import Producer
 from lab.scenario import Scenario
-from lab.strategies import BrokerSetting, Call, Exchange, Strategy
+from lab.strategies import BrokerSetting, Call, Exchange, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Counters, Trace
 from lab.workload import Messages
@@ -53,19 +54,25 @@ class Simulation:
         role = self.strategy.broker(setting)
         self.broker = Broker(role, loops[place.broker], run, next(self.ranks))
         wire, ingest = self.strategy.wire, place.ingest
-        self.source.prices = prices(ingest, self.physics, False)
-        self.broker.ingest = self.source.prices
+        published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
+        self.source.quotes = self.broker.ingest = published
         self.broker.prices = prices(wire, self.physics, self.tracked)
+        kind = Records if _polls(wire) else Deliver
+        self.broker.outlet = Quotes(self.broker.prices, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)
         for index in range(self.workload.consumers):
             self._add_consumer(index, wire)
+        answers = not isinstance(wire, Stream) or self.tracked
+        links = self.links if answers else [self.links[0], *self.links[2::2]]
+        pairs = {(link.sender.loop, link.receiver.loop) for link in links}
+        depend(list(loops.values()), pairs)
 
     def _add_consumer(self, index: int, wire: Wire) -> None:
         rank = next(self.ranks)
         next(self.ranks)  # the worker's
         loop = self.loops[self.layout.target]
         consumer = Consumer(self.strategy.consumer(index), loop, self.shared, rank, index)
-        consumer.prices = self.broker.prices
+        consumer.prices, consumer.inbound = self.broker.prices, self.broker.outlet
         consumer.broker = self._link(consumer, self.broker, index, wire)
         consumer.inlet = self._link(self.broker, consumer, index, wire)
         self.broker.consumers.append(consumer.inlet)
@@ -96,6 +103,8 @@ class Simulation:
     def _finish(self) -> None:
         if not self.finished.triggered:
             self.finished.succeed()
+            for loop in self.loops.values():
+                loop.limit = 0  # no more looking ahead
 
     def run(self) -> Trace:
         """Run until every message is settled, or the time to drain is over."""
@@ -103,6 +112,8 @@ class Simulation:
             self.source.plan()
             limit = int((self.workload.duration + self.scenario.drain) * SECOND)
             deadline = self.env.timeout(limit)
+            for loop in self.loops.values():
+                loop.limit = limit
             self.env.run(until=self.finished | deadline)
         manifest = common.manifest(
             self.scenario, self.strategy, "simulation", self.replication, len(self.messages)
@@ -115,8 +126,7 @@ class Simulation:
         back = [consumer_link for consumer_link in self.links[1::2]]
         out = self.links[2::2]
         wire = self.strategy.wire
-        polls = isinstance(wire, Call) or isinstance(wire, Exchange) and wire.server == "broker"
-        if polls:
+        if _polls(wire):
             requests = sum(link.sent for link in back)
         elif isinstance(wire, Exchange):
             requests = sum(link.sent for link in out)
@@ -135,10 +145,14 @@ class Simulation:
                 for i in range(self.workload.consumers)
             ),
             log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
-            elapsed=self.env.now / SECOND,
+            elapsed=max(loop.busy_until for loop in self.loops.values()) / SECOND,
             cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
             wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
         )
+
+
+def _polls(wire: Wire) -> bool:
+    return isinstance(wire, Call) or (isinstance(wire, Exchange) and wire.server == "broker")
 
 
 def simulate(

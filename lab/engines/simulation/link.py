@@ -30,6 +30,7 @@ class Link:
         self.delay = int(physics.delay * SECOND)
         self.ns_per_byte = SECOND / physics.bandwidth if physics.bandwidth else 0.0
         self.capacity = physics.buffer or UNLIMITED
+        self.roomy = self.capacity // 4  # up to here a sender may be ahead of its receiver
         self.unread = 0  # bytes in the socket buffers
         self.bytes = 0
         self.sent = 0
@@ -42,29 +43,43 @@ class Link:
         """Take `size` bytes at `now`, or hold them back and tell the sender."""
         self.bytes += size
         self.sent += 1
-        if self.held_back or (self.unread and self.unread + size > self.capacity):
-            if not self.held_back:
-                self.sender.handle(Blocked(self.consumer), now)
-            self.held_back.append((message, size))
-        else:
+        unread = self.unread + size
+        if unread > self.roomy:
+            self.sender.loop.crowded = True
+            if self.held_back or (self.unread and unread > self.capacity):
+                if not self.held_back:
+                    self.sender.handle(Blocked(self.consumer), now)
+                self.held_back.append((message, size))
+                return
+        if self.ns_per_byte:
             self._transmit(message, size, now)
+            return
+        self.unread = unread
+        self.queue.append((now + self.delay, message, size))
+        if not self.listening:
+            self.listen()
 
     def run(self, now: int, begun: int) -> int:
         """Hand the receiver what had arrived when its turn began, while it accepts more."""
         queue, receiver = self.queue, self.receiver
-        self.listening = False
-        while queue and queue[0][0] <= begun:
-            if not receiver.role.accepting:
-                break
+        role, take = receiver.role, receiver.take
+        while queue and role.accepting:
+            if queue[0][0] > begun:
+                begun = receiver.loop.go_on(queue[0][0], now)
+                if begun < 0:
+                    break
+                now = receiver.loop.opened
             _, message, size = queue.popleft()
             self.unread -= size
-            now = receiver.take(message, size, now)
-        if self.held_back:
-            self._refill(now)
-        self.listen(now)
+            now = take(message, size, now)
+            if self.held_back:
+                self._refill(now)
+        self.listening = False
+        if queue:
+            self.listen()
         return now
 
-    def listen(self, now: int) -> None:
+    def listen(self) -> None:
         """Put the link on the receiver's agenda if there is something it wants."""
         if self.queue and not self.listening and self.receiver.role.accepting:
             self.listening = True
@@ -77,9 +92,8 @@ class Link:
             arrives = self.free_at + self.delay
         self.unread += size
         self.queue.append((arrives, message, size))
-        if not self.listening and self.receiver.role.accepting:
-            self.listening = True
-            self.receiver.loop.add(arrives, ARRIVAL, self)
+        if not self.listening:
+            self.listen()
 
     def _refill(self, now: int) -> None:
         while self.held_back:

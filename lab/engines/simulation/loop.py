@@ -6,7 +6,9 @@ same time is handled in the order (time, kind, rank), and loops that turn at the
 the order of their ranks, so that no result depends on the order in which things were built.
 
 What a turn sends arrives after the turn began, at a time known when it is sent. So a whole turn is
-one SimPy event, at its beginning; that is what makes the simulation fast.
+one SimPy event, at its beginning. And a loop goes on to its next turns within the same event, as long
+as they begin before the next turn of every loop that could reach it (conservative look-ahead, as in
+parallel simulation: Chandy and Misra 1979). Both change the speed, never the result.
 """
 
 import math
@@ -22,6 +24,7 @@ NEVER = 2**62
 SECOND = 1_000_000_000
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
+AHEAD = 256  # turns that a loop may take in one SimPy event
 
 
 class Ready(Protocol):
@@ -30,6 +33,9 @@ class Ready(Protocol):
     rank: int
 
     def run(self, now: int, begun: int) -> int: ...
+
+
+Entry = tuple[int, int, int, Ready]  # ready at, kind, rank
 
 
 class Core:
@@ -46,7 +52,7 @@ class Turn(simpy.Event):
         super().__init__(env)
         self._ok = True
         self._value = None
-        self.again = [loop.turn]
+        self.again = [loop.turns]
         self.callbacks = self.again
 
 
@@ -74,10 +80,18 @@ class EventLoop:
         self.rng = rng
         self.factors: list[float] = []
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.agenda: list[tuple[int, int, int, Ready]] = []
-        self.turns = [NEVER]  # when turns are scheduled, as a heap
+        self.varies = bool(loop.cold or physics.noise)
+        self.agenda: list[Entry] = []
+        self.planned = [NEVER]  # when turns are scheduled, as a heap
+        self.depends_on: list[EventLoop] = []
+        self.limit = NEVER  # when the run is cut off
+        self.crowded = False  # a link that this loop writes to is filling up
         self.event = Turn(env, self)
         self.running = False
+        self.alone = False  # whether the turn handles one thing only
+        self.ahead = 0  # turns that may still be taken in this SimPy event
+        self.begun = 0
+        self.opened = 0  # when the turn had paid for itself
         self.busy_until = 0
         self.cpu = 0
         self.wake_ups = 0
@@ -85,40 +99,95 @@ class EventLoop:
     def add(self, at: int, kind: int, ready: Ready) -> None:
         """Make `ready` known: it is to be handled in the first turn that begins at or after `at`."""
         heappush(self.agenda, (at, kind, ready.rank, ready))
-        if not self.running:
+        if at < self.planned[0] and not self.running:
             self._plan()
 
-    def price(self, nanoseconds: float) -> int:
-        """Return what a cost is in this turn, noise and cold caches included."""
-        return int(nanoseconds * self.factor)
-
-    def turn(self, event: simpy.Event) -> None:
-        """Handle what is ready. The SimPy callback of `self.event`."""
+    def turns(self, event: simpy.Event) -> None:
+        """Take turns until another loop may be ahead. The SimPy callback of `self.event`."""
         self.event.callbacks = self.event.again
         now = self.env.now
-        heappop(self.turns)
-        agenda = self.agenda
-        if not agenda or now < self._next_turn():
-            self._plan()  # what this turn was planned for is handled, or was put off
-            return
-        if self.core.free_at > now:
-            self._schedule(self.core.free_at)
-            return
+        agenda, planned = self.agenda, self.planned
+        heappop(planned)
         self.running = True
-        if now > self.busy_until:
+        self.ahead = AHEAD
+        while agenda:
+            if self.core.free_at > now:
+                now = self.core.free_at
+            elif agenda[0][0] > now:  # what this turn was for was handled in an earlier one
+                now = self._next_turn()
+            else:
+                self._turn(now)
+                if not agenda:
+                    break
+                now = self._next_turn()
+            if self._must_wait(now):
+                break
+        self.running = self.crowded = False
+        if agenda and now < planned[0]:
+            self._schedule(now)
+
+    def _turn(self, now: int) -> None:
+        """Handle what is ready at `now`, and what `go_on` lets follow."""
+        self._begin(now, now - self.busy_until)
+        agenda = self.agenda
+        entry = heappop(agenda)
+        if not agenda or agenda[0][0] > now:
+            self.alone = True
+            end = entry[3].run(self.opened, now)
+            self.alone = False
+        else:
+            end = self._run_all(entry, self.opened, now)
+        self._end(end)
+
+    def go_on(self, at: int, end: int) -> int:
+        """End the turn at `end` and begin the next, for what the caller has ready `at`.
+
+        Returns when it began, or -1 if it may not: something else comes first. What the caller
+        does next starts at `opened`. This saves the way through the agenda.
+        """
+        if not self.alone:
+            return -1
+        begin, agenda = end, self.agenda
+        if at > end:
+            begin = at
+            if self.wake_up:
+                begin += int(self.wake_up * self._coldness(at - end))
+        if (agenda and agenda[0][0] <= begin) or self._must_wait(begin):
+            return -1
+        self._end(end)
+        self._begin(begin, begin - end)
+        return begin
+
+    def _begin(self, now: int, idle: int) -> None:
+        if idle > 0:
             self.wake_ups += 1
-        self.factor = self._draw_factor(now - self.busy_until)
-        end = now + int(self.iteration * self.factor)
-        ready = [heappop(agenda)]
-        while agenda and agenda[0][0] <= now:
-            ready.append(heappop(agenda))
+        if self.varies:
+            self.factor = self._draw_factor(idle)
+        self.begun = now
+        self.opened = now + int(self.iteration * self.factor)
+
+    def _end(self, now: int) -> None:
+        self.cpu += now - self.begun
+        self.busy_until = self.core.free_at = now
+
+    def _run_all(self, entry: Entry, end: int, now: int) -> int:
+        """Handle `entry` and all that was ready at `now`, but nothing that becomes ready later."""
+        ready = [entry]
+        while self.agenda and self.agenda[0][0] <= now:
+            ready.append(heappop(self.agenda))
         for entry in ready:
             end = entry[3].run(end, now)
-        self.cpu += end - now
-        self.busy_until = self.core.free_at = end
-        self.running = False
-        if agenda:
-            self._plan()
+        return end
+
+    def _must_wait(self, now: int) -> bool:
+        """Say whether a turn at `now` could come after one that it depends on."""
+        self.ahead -= 1
+        if now >= self.planned[0] or self.crowded or now > self.limit or self.ahead < 0:
+            return True
+        for loop in self.depends_on:
+            if loop.planned[0] <= now:
+                return True
+        return False
 
     def _next_turn(self) -> int:
         """Return when the next turn begins: at once if busy until then, else after waking up."""
@@ -129,13 +198,13 @@ class EventLoop:
         return at + int(self.wake_up * self._coldness(idle)) if self.wake_up else at
 
     def _plan(self) -> None:
-        if self.agenda:
-            at = self._next_turn()
-            if at < self.turns[0]:
-                self._schedule(at)
+        """Schedule the next turn, unless one is scheduled before it."""
+        turn = self._next_turn()
+        if turn < self.planned[0]:
+            self._schedule(turn)
 
     def _schedule(self, at: int) -> None:
-        heappush(self.turns, at)
+        heappush(self.planned, at)
         self.env.schedule(self.event, self.rank, at - self.env.now)
 
     def _coldness(self, idle: int) -> float:
@@ -151,3 +220,18 @@ class EventLoop:
                 self.factors = self.rng.lognormal(mean, self.noise, DRAWS).tolist()
             factor *= self.factors.pop()
         return factor
+
+
+def depend(loops: list[EventLoop], sends: set[tuple[EventLoop, EventLoop]]) -> None:
+    """Tell each loop which others it depends on: those whose messages or turns can reach it.
+
+    `sends` holds (sender, receiver) pairs. Loops on one core wait for one another, too.
+    """
+    reach = {(a, b) for a, b in sends if a is not b}
+    reach |= {(a, b) for a in loops for b in loops if a is not b and a.core is b.core}
+    for middle in loops:
+        before = [a for a, b in reach if b is middle]
+        after = [b for a, b in reach if a is middle]
+        reach |= {(a, b) for a in before for b in after}
+    for loop in loops:
+        loop.depends_on = [a for a in loops if (a, loop) in reach and a is not loop]

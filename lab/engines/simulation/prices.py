@@ -1,8 +1,10 @@
 """What each protocol message costs on each kind of wire: CPU nanoseconds and bytes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.engines.simulation.loop import SECOND
+from lab.engines.simulation.record import Record
 from lab.formats import http_size, websocket_size
 from lab.messages import (
     Ack,
@@ -32,15 +34,44 @@ TYPICAL = 10_000  # an offset with as many digits as in most runs
 class Prices:
     """By type of message: the price of sending and of receiving it, and its bytes but records.
 
-    `tracked` says that deliveries are acknowledged; `empty_head` is the size of an answer that
-    holds no records.
+    `tracked` says that deliveries are acknowledged; `resume` is what it costs in nanoseconds to
+    take a held request up again; `empty_head` is the size of an answer that holds no records.
     """
 
     send: dict[type, Price]
     receive: dict[type, Price]
     head: dict[type, int]
-    empty_head: int = 0
     tracked: bool = False
+    resume: float = 0.0
+    empty_head: int = 0
+
+
+class Quotes:
+    """Prices of messages of type `kind` by the records in them: (to send, to receive, bytes).
+
+    Nanoseconds without noise. Where all messages have one size, each count is worked out once.
+    """
+
+    def __init__(self, prices: Prices, kind: type, record: Record) -> None:
+        self.send = prices.send[kind]
+        self.receive = prices.receive[kind]
+        self.head = prices.head[kind]
+        self.record = record
+        self.known: dict[int, tuple[float, float, int]] = {0: self._quote(0, prices.empty_head)}
+        self.uniform = record.uniform_size > 0
+
+    def of(self, messages: Sequence[int]) -> tuple[float, float, int]:
+        """Work out the quote. Ask `known` first: actors do so on every message."""
+        quote = self._quote(len(messages), self.head + self.record.bytes_of(messages))
+        if self.uniform:
+            self.known[len(messages)] = quote
+        return quote
+
+    def _quote(self, count: int, size: int) -> tuple[float, float, int]:
+        send, receive = (
+            price[0] + price[1] * count + price[2] * size for price in (self.send, self.receive)
+        )
+        return send, receive, size
 
 
 def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
@@ -48,12 +79,12 @@ def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
     if isinstance(wire, Call):
         kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
         cost = dict.fromkeys(kinds, _price(physics.call))
-        return Prices(cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), 0, tracked)
+        return Prices(cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), tracked)
     if isinstance(wire, Stream):
         kinds = (Publish, Deliver, Ack)
         send, receive = _price(physics.stream.send), _price(physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
-        return Prices(dict.fromkeys(kinds, send), dict.fromkeys(kinds, receive), heads, 0, tracked)
+        return Prices(dict.fromkeys(kinds, send), dict.fromkeys(kinds, receive), heads, tracked)
     return _exchange(wire, physics, tracked)
 
 
@@ -68,10 +99,11 @@ def _exchange(wire: Exchange, physics: Physics, tracked: bool) -> Prices:
     receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))
     receive |= dict.fromkeys(answers, _price(costs.response))
     heads = {kind: _exchange_head(wire, kind) for kind in (*asks, *answers)}
-    empty = 0
+    empty, resume = 0, 0.0
     if wire.server == "broker":
+        resume = costs.resume * SECOND
         empty = http_size(wire.format.response(Records(0, TYPICAL, ()), str))
-    return Prices(send, receive, heads, empty, tracked)
+    return Prices(send, receive, heads, tracked, resume, empty)
 
 
 def _price(cost: Cost, extra: float = 0.0) -> Price:
