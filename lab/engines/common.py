@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lab.formats import JsonStream
 from lab.messages import Ack, Check, Deliver, Fetch, Message, Records
 from lab.scenario import Scenario
-from lab.strategies import Call, Strategy, Stream
+from lab.strategies import Call, Exchange, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Fate
 
@@ -71,6 +71,11 @@ class Ledger:
         return ()
 
 
+def polls(wire: Wire) -> bool:
+    """Say whether consumers ask over this wire, rather than being sent to."""
+    return isinstance(wire, Call) or (isinstance(wire, Exchange) and wire.server == "broker")
+
+
 def acknowledges(strategy: Strategy) -> bool:
     """Say whether the sender learns what was done: by acks, or by the cursor of the next poll."""
     if getattr(strategy, "destructive", False):
@@ -106,6 +111,14 @@ def versions() -> dict[str, str]:
 def settle(fate: NDArray[np.int8], done: NDArray[np.float64]) -> None:
     """Whatever else was said of a message, it is delivered once its work is done."""
     fate[~np.isnan(done)] = Fate.DELIVERED
+
+
+def peak_queues(
+    accepted: NDArray[np.float64], started: NDArray[np.float64], consumers: int
+) -> int:
+    """Return the longest queue of any consumer; rows are sorted by consumer."""
+    parts = zip(np.split(accepted, consumers), np.split(started, consumers), strict=True)
+    return max(peak_queue(a, s) for a, s in parts)
 
 
 def peak_queue(accepted: NDArray[np.float64], started: NDArray[np.float64]) -> int:

@@ -57,7 +57,7 @@ class Simulation:
         published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
         self.broker.prices = prices(wire, self.physics, self.tracked)
-        kind = Records if _polls(wire) else Deliver
+        kind = Records if common.polls(wire) else Deliver
         self.broker.outlet = Quotes(self.broker.prices, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)
         for index in range(self.workload.consumers):
@@ -126,13 +126,12 @@ class Simulation:
         back = [consumer_link for consumer_link in self.links[1::2]]
         out = self.links[2::2]
         wire = self.strategy.wire
-        if _polls(wire):
+        if common.polls(wire):
             requests = sum(link.sent for link in back)
         elif isinstance(wire, Exchange):
             requests = sum(link.sent for link in out)
         else:
             requests = self.workload.consumers
-        n = len(self.messages)
         accepted = trace.sent if self.strategy.brokerless else trace.at_broker
         return Counters(
             requests=requests,
@@ -140,19 +139,12 @@ class Simulation:
             bytes_in=self.links[0].bytes,
             bytes_out=sum(link.bytes for link in out),
             bytes_back=sum(link.bytes for link in back),
-            peak_queue=max(
-                common.peak_queue(accepted[i * n : i * n + n], trace.started[i * n : i * n + n])
-                for i in range(self.workload.consumers)
-            ),
+            peak_queue=common.peak_queues(accepted, trace.started, self.workload.consumers),
             log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
             elapsed=max(loop.busy_until for loop in self.loops.values()) / SECOND,
             cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
             wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
         )
-
-
-def _polls(wire: Wire) -> bool:
-    return isinstance(wire, Call) or (isinstance(wire, Exchange) and wire.server == "broker")
 
 
 def simulate(

@@ -1,0 +1,80 @@
+"""Every setting of the libraries and the system that a measured run depends on, set on purpose.
+
+They stand in the manifest of each measured trace. Keep-alive pings, compression, access logs and
+redirects are off; time-outs are the strategy's own.
+"""
+
+import asyncio
+import ctypes
+import os
+import selectors
+import sys
+from typing import Any
+
+LOOPBACK = "127.0.0.1"
+MAX_FRAME = 64 * 2**20
+MAX_BODY = 64 * 2**20
+SEND_DEADLINE = 30.0  # seconds until a peer that stopped reading is given up
+
+WEBSOCKET: dict[str, Any] = {
+    "compression": None,
+    "max_size": MAX_FRAME,
+    "max_queue": 16,
+    "write_limit": 32 * 2**10,
+    "ping_interval": None,
+    "ping_timeout": None,
+    "open_timeout": 10,
+    "close_timeout": 1,
+}
+CONNECTOR: dict[str, Any] = {"limit": 0, "limit_per_host": 0, "enable_cleanup_closed": False}
+CLIENT: dict[str, Any] = {"auto_decompress": False, "trust_env": False}
+SKIPPED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+SERVER: dict[str, Any] = {
+    "access_log": None,
+    "handle_signals": False,
+    "keepalive_timeout": 3600.0,
+    "shutdown_timeout": 0.1,
+    "tcp_keepalive": False,
+}
+
+PR_SET_TIMERSLACK = 29
+TIMER_SLACK = 1  # nanoseconds; the default of 50,000 makes every timer that late
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop on select(), whose time-outs are exact.
+
+    epoll() counts in whole milliseconds, which would make every timer up to 1 ms late.
+    """
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+def core_of(side: str) -> int | None:
+    """Return the core for a side: the broker has one, source and target share the other."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        return None
+    return cores[1] if side == "broker" else cores[0]
+
+
+def prepare_process(core: int | None) -> None:
+    """Pin this process and make its timers exact, where the system can."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK, 0, 0, 0)
+
+
+def described() -> dict[str, Any]:
+    """Return all settings as plain data for a manifest."""
+    return {
+        "websockets": WEBSOCKET,
+        "aiohttp_connector": CONNECTOR,
+        "aiohttp_client": CLIENT,
+        "aiohttp_server": SERVER,
+        "selector": "select",
+        "timer_slack_ns": TIMER_SLACK,
+        "gc": "frozen and off during a run",
+        "tcp_nodelay": True,
+        "send_deadline": SEND_DEADLINE,
+    }
