@@ -79,7 +79,7 @@ class Payloads:
 
     def __call__(self, message: int) -> str:
         head = f'{{"id":{message},"data":"'
-        return f'{head}{self.padding[: self.sizes[message] - len(head) - 2]}"}}'
+        return f'{head}{self.padding[: max(0, self.sizes[message] - len(head) - 2)]}"}}'
 
 
 def http_size(message: HttpRequest | HttpResponse) -> int:
@@ -207,14 +207,16 @@ class PullFormat:
         if isinstance(asked, Check):
             if status == 304:
                 return Status(who, asked.offset, False)
+            if status != 200:
+                raise BadRequest(status, f"unexpected answer {status}")
             return Status(who, whole(parse_json(response.body).get("end"), "end"), True)
         if status == 204:
             return Records(who, asked.offset or 0, ())
+        if status not in (200, 416):
+            raise BadRequest(status, f"unexpected answer {status}")
         data = parse_json(response.body)
         if status == 416:
             return OutOfRange(who, whole(data.get("start"), "start"), whole(data.get("end"), "end"))
-        if status != 200:
-            raise BadRequest(status, f"unexpected answer {status}")
         return Records(who, whole(data.get("offset"), "offset"), ids(data.get("records")))
 
 
@@ -267,10 +269,12 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 def ids(items: Any) -> list[int]:
     """Return the ids of an array of records."""
     try:
-        numbers = [item["id"] for item in items]
+        numbers = [item["id"] for item in items] if isinstance(items, list) else None
     except (TypeError, KeyError):
-        raise BadRequest(400, "records: need an array of objects with an id") from None
-    if not all(type(n) is int and n >= 0 for n in numbers):
+        numbers = None
+    if numbers is None:
+        raise BadRequest(400, "records: need an array of objects with an id")
+    if not all(type(n) is int and 0 <= n <= LARGEST_OFFSET for n in numbers):
         raise BadRequest(400, "id: need a whole number, 0 or more")
     return numbers
 

@@ -5,8 +5,6 @@ NumPy arrays without pickle, with a manifest that is enough to run it again.
 """
 
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.description import InvalidInput
+from lab.files import whole_file
 
 SCHEMA = 1
 Column = NDArray[Any]
@@ -131,18 +130,10 @@ class Trace:
         """Write the trace under `path`, whole or not at all."""
         head = {"schema": SCHEMA, "counters": asdict(self.counters), "manifest": self.manifest}
         text = json.dumps(head, sort_keys=True).encode()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file, allow_pickle=False, head=np.frombuffer(text, np.uint8), **self.columns()
-                )
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with whole_file(path) as file:
+            np.savez_compressed(
+                file, allow_pickle=False, head=np.frombuffer(text, np.uint8), **self.columns()
+            )
 
 
 def load(path: Path) -> Trace:

@@ -87,7 +87,7 @@ def manifest(
     scenario: Scenario, strategy: Strategy, engine: str, replication: int, messages: int
 ) -> dict[str, Any]:
     """Return what is needed to run it again, and to judge the trace."""
-    workload = scenario.for_engine(engine)
+    workload = scenario.workload
     return {
         "scenario": scenario.model_dump(mode="json", exclude_none=True),
         "strategy": strategy.label,

@@ -49,14 +49,14 @@ class PushConsumer:
         return (Subscribe(self.index),)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        if type(message) is Deliver:
+        if isinstance(message, Deliver):
             if self.current is not None:
                 self.waiting.append(message)
                 self.queued += len(message.messages)
                 self.accepting = self.queued < self.limit
                 return ()
             return self._start(message)
-        if type(message) is Worked:
+        if isinstance(message, Worked):
             return self._finish()
         return ()
 
@@ -118,20 +118,16 @@ class Poller:
         return (Check(self.index, self.offset) if self.check_first else self._fetch(),)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        kind = type(message)
-        if kind is Records:
-            assert isinstance(message, Records)
+        if isinstance(message, Records):
             self.offset = message.offset + len(message.messages)
             if len(message.messages):
                 return (Work(self.index, message.messages),)
             return self._pause(now)
-        if kind is Worked:
+        if isinstance(message, Worked):
             return self._pause(now)
-        if kind is Status:
-            assert isinstance(message, Status)
+        if isinstance(message, Status):
             return (self._fetch(),) if message.changed else self._pause(now)
-        if kind is OutOfRange:
-            assert isinstance(message, OutOfRange)
+        if isinstance(message, OutOfRange):
             self.offset = message.start
             return (self._fetch(),)
         return ()

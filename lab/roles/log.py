@@ -13,7 +13,7 @@ COMPACT_AT = 4096  # forgotten records are cut off the arrays in blocks, so that
 
 @dataclass(frozen=True)
 class Retention:
-    """What the log keeps: at most `count` records, `bytes` bytes, none older than `age` seconds."""
+    """What the log keeps: at most `count` records, `bytes` bytes, none of `age` seconds or more."""
 
     count: float = math.inf
     bytes: float = math.inf
@@ -53,7 +53,7 @@ class Log:
         if self._keeps_times:
             self._times.extend([now] * len(messages))
         if self._keeps_size:
-            self.size += sum(self.sizes[m] for m in messages)
+            self.size += sum(int(self.sizes[m]) for m in messages)
         return offset
 
     def read(self, offset: int, max_records: int) -> Sequence[int]:
@@ -71,14 +71,13 @@ class Log:
         if not self._bounded:
             return self.start, ()
         first, keep = self.start, self.retention
-        oldest = now - keep.age
         while self.start < self.end and (
             self.end - self.start > keep.count
             or self.size > keep.bytes
-            or (self._keeps_times and self._times[self.start - self._first] < oldest)
+            or self.oldest_expires_at() <= now
         ):
             if self._keeps_size:
-                self.size -= self.sizes[self._messages[self.start - self._first]]
+                self.size -= int(self.sizes[self._messages[self.start - self._first]])
             self.start += 1
         gone = self._messages[first - self._first : self.start - self._first]
         self._compact()

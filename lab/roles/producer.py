@@ -21,10 +21,10 @@ class Producer:
         self.wake_at = times[0] if len(times) else math.inf
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        if type(message) is Blocked:
+        if isinstance(message, Blocked):
             self.blocked = True
             self.wake_at = math.inf
-        elif type(message) is Writable:
+        elif isinstance(message, Writable):
             self.blocked = False
             return self.wake(now)
         return ()

@@ -1,7 +1,7 @@
 """The pull broker: a log that answers fetches, at once or when there is enough to answer with.
 
-A fetch from offset `o` says that its consumer is done with everything before `o`. The broker
-remembers that position only to tell which records expired unread, and for destructive reads.
+The broker remembers how far each consumer has read only to tell which records expired unread, and
+for destructive reads. A fetch from an earlier offset moves that position back.
 """
 
 import math
@@ -32,21 +32,19 @@ class PullBroker:
         self.wake_at = math.inf
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        kind = type(message)
-        if kind is Publish:
-            assert isinstance(message, Publish)
+        if isinstance(message, Publish):
             self.log.append(message.messages, now)
             replies = self._expire(now)
             if self.held:
                 replies.extend(self._answer_held(now))
+            elif self.wake_at == math.inf:
+                self._plan()
             return replies
-        if kind is Fetch:
-            assert isinstance(message, Fetch)
+        if isinstance(message, Fetch):
             replies = self._expire(now)
             replies.extend(self._fetch(message, now))
             return replies
-        if kind is Check:
-            assert isinstance(message, Check)
+        if isinstance(message, Check):
             return (Status(message.consumer, self.log.end, self.log.end != message.offset),)
         return ()
 
@@ -73,16 +71,16 @@ class PullBroker:
 
     def _read(self, fetch: Fetch, offset: int) -> Records:
         messages = self.log.read(offset, fetch.max_records)
-        if fetch.offset is None:
-            self.position[fetch.consumer] = offset + len(messages)
+        self.position[fetch.consumer] = offset + len(messages)
         return Records(fetch.consumer, offset, messages)
 
     def _answer_held(self, now: float) -> list[Message]:
         replies: list[Message] = []
         for who, (fetch, offset, deadline) in list(self.held.items()):
-            if self.log.end - offset >= fetch.min_records or now >= deadline:
+            first = max(offset, self.log.start)  # what expired meanwhile does not count
+            if self.log.end - first >= fetch.min_records or now >= deadline:
                 del self.held[who]
-                replies.append(self._read(fetch, max(offset, self.log.start)))
+                replies.append(self._read(fetch, first))
         self._plan()
         return replies
 

@@ -48,7 +48,7 @@ class PushPolicy:
     buffer: float = math.inf
     overflow: Overflow = "drop_newest"
     timeout: float = math.inf
-    retry: Retry = Retry()
+    retry: Retry = field(default_factory=Retry)
 
 
 class Waiting(NamedTuple):
@@ -86,22 +86,16 @@ class PushBroker:
         self._direct = policy.batch_size == 1 and not policy.acks
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        kind = type(message)
-        if kind is Publish:
-            assert isinstance(message, Publish)
+        if isinstance(message, Publish):
             return self._publish(message.messages, now)
-        if kind is Ack:
-            assert isinstance(message, Ack)
+        if isinstance(message, Ack):
             return self._acked(message, now)
-        if kind is Nack:
-            assert isinstance(message, Nack)
+        if isinstance(message, Nack):
             return self._failed(message.consumer, message.offset, message.attempt, now)
-        if kind is Subscribe:
-            assert isinstance(message, Subscribe)
+        if isinstance(message, Subscribe):
             return self._subscribe(message, now)
-        if kind is Blocked or kind is Writable:
-            assert isinstance(message, Blocked | Writable)
-            return self._writable(message.consumer, kind is Writable, now)
+        if isinstance(message, Blocked | Writable):
+            return self._writable(message.consumer, isinstance(message, Writable), now)
         return ()
 
     def wake(self, now: float) -> Sequence[Message]:
@@ -142,30 +136,34 @@ class PushBroker:
             first = min(max(message.offset, self.log.start), self.log.end)
             missed = self.log.read(first, self.log.end - first)
             session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(missed, first))
-        return self._pump(session, now)
+        outputs = self._pump(session, now)
+        self._plan()
+        return outputs
 
     def _writable(self, consumer: int, writable: bool, now: float) -> Sequence[Message]:
         session = self.sessions.get(consumer)
         if session is None:
             return ()
         session.writable = writable
-        return self._pump(session, now) if writable else ()
+        outputs = self._pump(session, now)
+        self._plan()
+        return outputs
 
     def _acked(self, ack: Ack, now: float) -> Sequence[Message]:
+        delivery = self._outstanding(ack.consumer, ack.offset, ack.attempt)
+        if delivery is None:
+            return ()
         session = self.sessions[ack.consumer]
-        delivery = session.unacked.get(ack.offset)
-        if delivery is None or delivery.attempt != ack.attempt:
-            return ()  # an answer to an attempt that was already given up
         self._settle(session, delivery)
         outputs = list(self._pump(session, now))
         self._plan()
         return outputs
 
     def _failed(self, who: int, offset: int, attempt: int, now: float) -> Sequence[Message]:
-        session = self.sessions[who]
-        delivery = session.unacked.get(offset)
-        if delivery is None or delivery.attempt != attempt:
+        delivery = self._outstanding(who, offset, attempt)
+        if delivery is None:
             return ()
+        session = self.sessions[who]
         retry = self.policy.retry
         if attempt >= retry.attempts:
             self._settle(session, delivery)
@@ -178,6 +176,12 @@ class PushBroker:
         heappush(self._retries, (now + retry.delay(attempt), who, offset, again))
         self._plan()
         return ()
+
+    def _outstanding(self, who: int, offset: int, attempt: int) -> Deliver | None:
+        """Return that delivery, or None if this attempt at it was already acked or given up."""
+        session = self.sessions.get(who)
+        delivery = session.unacked.get(offset) if session else None
+        return delivery if delivery and delivery.attempt == attempt else None
 
     def _resend(self, delivery: Deliver, now: float) -> Sequence[Message]:
         if self.sessions[delivery.consumer].unacked.get(delivery.offset) is not delivery:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+LARGEST_EXPONENT = 1000  # beyond it a float overflows
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -16,4 +18,4 @@ class Retry:
 
     def delay(self, failures: int) -> float:
         """Return the pause in seconds after that many failures (1, 2, …)."""
-        return min(self.limit, self.first * 2.0 ** (failures - 1))
+        return min(self.limit, self.first * 2.0 ** min(failures - 1, LARGEST_EXPONENT))

@@ -7,7 +7,7 @@ messages into bytes, and an engine carries those over the kind of wire that the 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from lab.description import Description
 from lab.formats import HttpFormat, StreamFormat
@@ -60,7 +60,7 @@ class Strategy(Description):
     """A way of delivering messages from a source to its consumers."""
 
     brokerless: ClassVar[bool] = False  # the sender belongs to the source; there is no hop between
-    ordered: ClassVar[bool] = True
+    paced: ClassVar[tuple[str, ...]] = ()  # the knobs that set how often the consumer asks
 
     @property
     @abstractmethod
@@ -74,6 +74,10 @@ class Strategy(Description):
     @abstractmethod
     def consumer(self, index: int) -> Role:
         """Return a new consumer."""
+
+    def faster(self, times: float) -> Self:
+        """Return the same strategy with everything in `paced` that many times as fast."""
+        return self.model_copy(update={name: getattr(self, name) / times for name in self.paced})
 
     @property
     def name(self) -> str:

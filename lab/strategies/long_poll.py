@@ -1,6 +1,6 @@
 """Long poll: the broker holds an HTTP GET until there are records or `max_wait` has passed."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ class LongPoll(Pull):
     kind: Literal["LongPoll"] = "LongPoll"
     max_wait: Annotated[PositiveSeconds, Field(le=300)] = 1.0
     min_records: Count = 1
+    paced: ClassVar[tuple[str, ...]] = ("max_wait",)
 
     def consumer(self, index: int) -> Poller:
         return Poller(

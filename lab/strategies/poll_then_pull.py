@@ -1,6 +1,6 @@
 """Poll, then pull: a cheap conditional request first, and the pull only if something is new."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lab.description import PositiveSeconds
 from lab.roles import Poller
@@ -12,6 +12,7 @@ class PollThenPull(Pull):
 
     kind: Literal["PollThenPull"] = "PollThenPull"
     interval: PositiveSeconds = 0.1
+    paced: ClassVar[tuple[str, ...]] = ("interval",)
 
     def consumer(self, index: int) -> Poller:
         return Poller(index, self.interval, self.max_records, check_first=True)

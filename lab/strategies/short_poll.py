@@ -1,6 +1,6 @@
 """Short poll: the consumer sends an HTTP GET every `interval` seconds, answered at once."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lab.description import Count, Flag, PositiveSeconds
 from lab.formats import PullFormat
@@ -30,6 +30,7 @@ class ShortPoll(Pull):
 
     kind: Literal["ShortPoll"] = "ShortPoll"
     interval: PositiveSeconds = 0.1
+    paced: ClassVar[tuple[str, ...]] = ("interval",)
     destructive: Flag = False
     keep_alive: Flag = True
 

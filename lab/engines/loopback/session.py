@@ -66,19 +66,25 @@ class Session:
 
         Raises `MeasurementError` if a side fails.
         """
-        workload = scenario.for_engine("loopback")
-        messages = workload.draw(replication)
+        workload, speed_up = scenario.workload, scenario.speed_up
+        messages = workload.draw(replication).faster(speed_up)
         layout = common.layout(scenario, strategy)
         job = side.Job(
-            strategy, layout, messages, workload.consumers, scenario.retention.limits(), self.port
+            strategy.faster(speed_up),
+            layout,
+            messages,
+            workload.consumers,
+            scenario.retention.limits(),
+            self.port,
         )
         self._start(layout.sides)
         try:
-            results = self._run(job, workload.duration, scenario.drain)
+            results = self._run(job, workload.duration / speed_up, scenario.drain)
         except BaseException:
             self.close()  # what state the sides are in is not known
             raise
         manifest = common.manifest(scenario, strategy, "loopback", replication, len(messages))
+        manifest["warm_up"] = workload.warm_up / speed_up
         manifest["settings"] = settings.described()
         manifest["cores"] = {name: result["core"] for name, result in results.items()}
         return _merge(job, results, manifest)

@@ -1,0 +1,78 @@
+"""The same pipelines in idiomatic SimPy, as a yardstick: Store pairs, a process per message.
+
+Nothing but the end-to-end latency is recorded.
+"""
+
+import simpy
+from numpy.typing import NDArray
+
+PIPELINE_COST = 20e-6  # seconds of CPU at each node, and of delay on each link
+
+
+def push(created: NDArray, cost: float = PIPELINE_COST) -> list[float]:
+    """Producer → broker → consumer, every message on its way a process of its own."""
+    env = simpy.Environment()
+    to_broker, to_consumer = simpy.Store(env), simpy.Store(env)
+    latencies = []
+
+    def carry(message, store):
+        yield env.timeout(cost)
+        yield store.put(message)
+
+    def producer():
+        for number, at in enumerate(created.tolist()):
+            if at > env.now:
+                yield env.timeout(at - env.now)
+            env.process(carry((number, at), to_broker))
+
+    def broker():
+        while True:
+            message = yield to_broker.get()
+            yield env.timeout(cost)
+            env.process(carry(message, to_consumer))
+
+    def consumer():
+        while len(latencies) < len(created):
+            message = yield to_consumer.get()
+            yield env.timeout(cost)
+            latencies.append(env.now - message[1])
+
+    env.process(producer())
+    env.process(broker())
+    env.run(until=env.process(consumer()))
+    return latencies
+
+
+def poll(created: NDArray, interval: float = 0.1, cost: float = PIPELINE_COST) -> list[float]:
+    """Producer → broker, and a consumer that takes everything there is at each poll."""
+    env = simpy.Environment()
+    to_broker, log = simpy.Store(env), simpy.Store(env)
+    latencies = []
+
+    def carry(message):
+        yield env.timeout(cost)
+        yield to_broker.put(message)
+
+    def producer():
+        for number, at in enumerate(created.tolist()):
+            if at > env.now:
+                yield env.timeout(at - env.now)
+            env.process(carry((number, at)))
+
+    def broker():
+        while True:
+            message = yield to_broker.get()
+            yield log.put(message)
+
+    def consumer():
+        while len(latencies) < len(created):
+            yield env.timeout(interval)
+            yield env.timeout(cost)
+            for _ in range(len(log.items)):
+                message = yield log.get()
+                latencies.append(env.now - message[1])
+
+    env.process(producer())
+    env.process(broker())
+    env.run(until=env.process(consumer()))
+    return latencies

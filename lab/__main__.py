@@ -1,0 +1,6 @@
+"""`python -m lab` is `pushpull`."""
+
+from lab.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,314 @@
+"""The command line: `pushpull`, or `python -m lab`.
+
+Exit status: 0 done, 1 a promise was broken or a run failed, 2 input that cannot be used,
+130 interrupted. Wrong input is answered with one line on standard error.
+"""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lab import checks, library, trace
+from lab.compare import ENGINES, Comparison, compare
+from lab.compare import Progress as Report
+from lab.description import InvalidInput
+from lab.report.table import table
+from lab.scenario import Scenario, override
+from lab.strategies import STRATEGIES
+
+HELP = """Should this data be pushed or pulled?
+
+One workload, every way of delivering it, compared by theory, by simulation and by real traffic on
+this machine's loopback interface. Start with: pushpull compare --quick
+"""
+
+app = typer.Typer(
+    help=HELP,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ScenarioName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[SCENARIO]",
+        help="A name from `pushpull list`, or a .py, .toml or .json file.",
+        show_default=True,
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A short run with two replications.")]
+Seed = Annotated[int | None, typer.Option(help="Draw other messages: the seed of the workload.", min=0)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change a field, as workload.arrivals.rate=200, strategy.interval=0.2 (of every"
+        " strategy that has it) or strategy.ShortPoll.interval=0.2. May be repeated.",
+    ),
+]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write report and traces.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+Replications = Annotated[int | None, typer.Option(help="How often to repeat each run.", min=1, max=1000)]
+Engines = Annotated[
+    list[str] | None,
+    typer.Option("--engine", metavar="|".join(ENGINES), help="Only this engine. May be repeated."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(help="Let the server listen on this port, to watch it. Default: any free port."),
+]
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """List the scenarios and the strategies."""
+    scenarios = {name: _question(library.find(name)) for name in library.names()}
+    strategies = {s.__name__: _first_line(s.__doc__) for s in STRATEGIES}
+    if as_json:
+        _print_json({"scenarios": scenarios, "strategies": strategies})
+        return
+    for title, rows in (("Scenarios", scenarios), ("Strategies", strategies)):
+        print(title)
+        for name, text in rows.items():
+            print(f"  {name:<18} {text}")
+
+
+@app.command("compare")
+def compare_command(
+    scenario: ScenarioName = library.DEFAULT,
+    quick: Quick = False,
+    seed: Seed = None,
+    settings: Settings = None,
+    replications: Replications = None,
+    engine: Engines = None,
+    out: Out = None,
+    as_json: Json = False,
+    port: Port = None,
+) -> None:
+    """Deliver one workload by every strategy: in theory, simulated and measured.
+
+    Writes report.html, report.md, results.json, figures and traces to DIR, by default
+    results/SCENARIO.
+    """
+    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    _compare(chosen, engine or list(ENGINES), out or Path("results") / chosen.name, as_json, port)
+
+
+@app.command("simulate")
+def simulate_command(
+    scenario: ScenarioName = library.DEFAULT,
+    quick: Quick = False,
+    seed: Seed = None,
+    settings: Settings = None,
+    replications: Replications = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate a scenario in virtual time. Writes a report only if DIR is given."""
+    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    _compare(chosen, ["simulation"], out, as_json, None)
+
+
+@app.command("measure")
+def measure_command(
+    scenario: ScenarioName = library.DEFAULT,
+    quick: Quick = False,
+    seed: Seed = None,
+    settings: Settings = None,
+    replications: Replications = None,
+    out: Out = None,
+    as_json: Json = False,
+    port: Port = None,
+) -> None:
+    """Measure a scenario with real connections on 127.0.0.1. Writes a report only if DIR is given."""
+    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    _compare(chosen, ["loopback"], out, as_json, port)
+
+
+@app.command("check")
+def check_command(
+    path: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace: an .npz file.")],
+    as_json: Json = False,
+) -> None:
+    """Check that every message of a trace has one fate, in order and accounted for.
+
+    Exit status 0 if so, 1 if not, 2 if TRACE is not a trace.
+    """
+    loaded = trace.load(path)
+    violations = checks.check(loaded)
+    if as_json:
+        _print_json({"rows": len(loaded), "violations": [v._asdict() for v in violations]})
+    for violation in [] if as_json else violations:
+        print(f"{violation.kind}: {violation.text}")
+    if violations:
+        raise typer.Exit(1)
+    if not as_json:
+        print(f"{path}: {len(loaded):,} rows, nothing wrong")
+
+
+def _prepare(
+    scenario: Scenario,
+    quick: bool,
+    seed: int | None,
+    settings: list[str] | None,
+    replications: int | None,
+) -> Scenario:
+    chosen = override(scenario, settings or [])
+    if seed is not None:
+        chosen = override(chosen, [f"workload.seed={seed}"])
+    if quick:
+        chosen = chosen.quick()
+    if replications is not None:
+        chosen = override(chosen, [f"replications={replications}"])
+    return chosen
+
+
+def _compare(
+    scenario: Scenario, engines: list[str], out: Path | None, as_json: bool, port: int | None
+) -> None:
+    for engine in engines:
+        if engine not in ENGINES:
+            raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
+    _check_port(port)
+    _check_folder(out)
+    with _progress() as report:
+        comparison = compare(scenario, engines=engines, progress=report, port=port or 0)
+    if out is not None:
+        comparison.save(out)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        _show(comparison, out)
+    if comparison.violations:
+        raise typer.Exit(1)
+
+
+def _show(comparison: Comparison, out: Path | None) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(comparison.scenario.question.strip(), style="bold", highlight=False)
+    console.print(table(comparison.results, width=console.width))
+    for note in comparison.notes:
+        console.print(f"Note: {note}.", highlight=False, markup=False)
+    for violation in comparison.violations:
+        console.print(f"Broken: {violation}", style="bold red", highlight=False, markup=False)
+    if out is not None:
+        console.print(f"Written: {out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """Show a bar on standard error if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(what: str, done: int, steps: int) -> None:
+            bar.update(task, description=what, completed=done, total=steps)
+
+        yield report
+
+
+def _check_port(port: int | None) -> None:
+    if port is None:
+        return
+    if not 1 <= port <= 65535:
+        raise InvalidInput(f"--port: got {port}; need 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InvalidInput(f"--port: got {port}; need a free port ({error.strerror})") from None
+
+
+def _check_folder(out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise InvalidInput(f"--out: got {out}; need a folder")
+
+
+def _question(scenario: Scenario) -> str:
+    return _first_line(scenario.question)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def run_scenario(scenario: Scenario) -> None:
+    """Run `compare` on `scenario` with the options on the command line of a script."""
+    script = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+
+    @script.command(help=scenario.question)
+    def command(
+        quick: Quick = False,
+        seed: Seed = None,
+        settings: Settings = None,
+        replications: Replications = None,
+        engine: Engines = None,
+        out: Out = None,
+        as_json: Json = False,
+        port: Port = None,
+    ) -> None:
+        chosen = _prepare(scenario, quick, seed, settings, replications)
+        folder = out or Path("results") / chosen.name
+        _compare(chosen, engine or list(ENGINES), folder, as_json, port)
+
+    sys.exit(_guarded(script))
+
+
+def _guarded(command: Callable[..., Any]) -> int:
+    """Run a command; answer errors that are the user's with one line, and return the exit status."""
+    from lab.engines.loopback.session import MeasurementError
+
+    try:
+        return command(standalone_mode=False) or 0
+    except InvalidInput as error:
+        return _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (MeasurementError, OSError) as error:
+        return _fail(str(error), 1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what typer raises for a wrong command line
+            raise
+        return _fail(error.format_message(), 2)
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"pushpull: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def run() -> None:
+    """The entry point of `pushpull`."""
+    sys.exit(_guarded(app))

@@ -1,0 +1,190 @@
+"""One scenario, three answers: theory, simulation and measurement, side by side."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab import checks, physics, report
+from lab.engines.simulation import simulate
+from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
+from lab.physics import Physics
+from lab.scenario import Scenario
+from lab.strategies import Strategy
+from lab.theory import theory
+from lab.trace import Trace
+from lab.workload import Periodic, Workload
+
+ENGINES = ("theory", "simulation", "loopback")
+Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
+
+
+def silent(what: str, done: int, steps: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The results of a scenario, the traces behind them, and what is to be said about them."""
+
+    scenario: Scenario
+    results: list[Result]
+    runs: list[Run]
+    notes: list[str]
+    violations: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as plain data, times in seconds, unknowns None."""
+        return {
+            "scenario": self.scenario.name,
+            "results": [result.to_json() for result in self.results],
+            "notes": self.notes,
+            "violations": self.violations,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the report, its figures, `results.json`, the scenario and all traces."""
+        for run in self.runs:
+            for replication, trace in enumerate(run.traces):
+                name = f"{_slug(run.strategy)}.{run.engine}.{replication}.npz"
+                trace.save(folder / "traces" / name)
+        payload = self.to_json() | {"definition": self.scenario.model_dump(mode="json")}
+        title = self.scenario.name.replace("_", " ")
+        notes = [*self.notes, *self.violations]
+        report.write(
+            folder, title, self.scenario.question, self.results, self.runs, notes, payload
+        )
+
+
+def compare(
+    scenario: Scenario,
+    costs: Physics | None = None,
+    engines: Sequence[str] = ENGINES,
+    progress: Progress = silent,
+    port: int = 0,
+) -> Comparison:
+    """Answer `scenario` by each of `engines`. `costs` are the simulation's, by default the reference.
+
+    Every trace is checked. Raises `MeasurementError` if a measured run fails.
+    """
+    notes = scenario.warnings()
+    if costs is None:
+        costs, manifest = physics.reference()
+        notes.append(_origin(manifest))
+    runs: list[Run] = []
+    if "simulation" in engines:
+        runs += _simulated(scenario, costs, progress)
+    if "loopback" in engines:
+        runs += _measured(scenario, progress, port)
+    if scenario.speed_up > 1 and "loopback" in engines:
+        notes.append(_sped_up(scenario.speed_up))
+    foretold = _foretold(scenario, costs) if "theory" in engines else []
+    results = [*foretold, *(summarise_run(run) for run in runs)]
+    order = [s.label for s in scenario.strategies]
+    results.sort(key=lambda r: (order.index(r.strategy), ENGINES.index(r.engine)))
+    notes += [f"theory, {p.strategy}: {p.warnings[0]}" for p in foretold]
+    plain_results = [_without_notes(r) if r.engine == "theory" else r for r in results]
+    return Comparison(scenario, plain_results, runs, notes, list(_violations(runs)))
+
+
+def _simulated(scenario: Scenario, costs: Physics, progress: Progress) -> list[Run]:
+    runs = [Run(s.label, "simulation", []) for s in scenario.strategies]
+    steps = len(runs) * scenario.replications
+    for replication in range(scenario.replications):
+        for strategy, run in zip(scenario.strategies, runs, strict=True):
+            done = sum(len(r.traces) for r in runs)
+            progress(f"simulating {strategy.label}", done, steps)
+            run.traces.append(simulate(scenario, strategy, costs, replication))
+    progress("simulated", steps, steps)
+    return runs
+
+
+def _measured(scenario: Scenario, progress: Progress, port: int) -> list[Run]:
+    """Measure all strategies in one session, in an order drawn anew for each replication."""
+    from lab.engines.loopback import Session  # needs sockets, which simulation does not
+
+    runs = [Run(s.label, "loopback", []) for s in scenario.strategies]
+    steps = len(runs) * scenario.replications
+    order = np.random.default_rng(scenario.workload.seed)
+    with Session(port) as session:
+        for replication in range(scenario.replications):
+            for i in order.permutation(len(runs)):
+                strategy = scenario.strategies[i]
+                done = sum(len(r.traces) for r in runs)
+                progress(f"measuring {strategy.label}", done, steps)
+                runs[i].traces.append(session.measure(scenario, strategy, replication))
+    progress("measured", steps, steps)
+    return runs
+
+
+def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:
+    """Return a row of theory for each strategy that has a closed form under this workload."""
+    results = []
+    for strategy in scenario.strategies:
+        transit, round_trip = empty_system(scenario, strategy, costs)
+        prediction = theory(scenario, strategy, transit, round_trip)
+        if prediction is None:
+            continue
+        results.append(
+            Result(
+                strategy.label,
+                "theory",
+                latency={k: Interval(v) for k, v in prediction.latency.items() if k in LATENCIES},
+                requests_per_message=Interval(prediction.requests_per_message),
+                empty_replies=Interval(prediction.empty_replies),
+                warnings=(prediction.form,),
+            )
+        )
+    return results
+
+
+def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tuple[float, float]:
+    """Return transit time and round trip, in seconds, of a lone message in an empty system.
+
+    Both are simulated: ten messages of no work, seconds apart, without noise. The round trip is
+    known only of strategies that acknowledge.
+    """
+    lone = Workload(arrivals=Periodic(rate=0.3), duration=40, size=scenario.workload.size)
+    quiet = costs.model_copy(update={"noise": 0.0})
+    single = scenario.model_copy(update={"workload": lone})
+    trace = simulate(single, strategy, quiet)
+    parts = trace.parts()
+    waits = parts["broker residence"] if _waits_for_polls(strategy) else 0.0
+    transit = float(np.median(trace.latency - waits))
+    answered = trace.acked - np.where(np.isnan(trace.left_broker), trace.sent, trace.left_broker)
+    answered -= getattr(strategy, "interval", 0.0)
+    known = answered[~np.isnan(answered)]
+    return transit, float(np.median(known)) if len(known) else 0.0
+
+
+def _waits_for_polls(strategy: Strategy) -> bool:
+    return hasattr(strategy, "interval")
+
+
+def _violations(runs: list[Run]) -> Iterator[str]:
+    for run in runs:
+        for replication, trace in enumerate(run.traces):
+            for violation in checks.check(trace):
+                yield f"{run.strategy}, {run.engine}, replication {replication}: {violation.text}"
+
+
+def _without_notes(result: Result) -> Result:
+    return Result(**{**vars(result), "warnings": ()})
+
+
+def _origin(manifest: dict[str, Any]) -> str:
+    made = f"{manifest.get('date', 'date unknown')}, {manifest.get('machine', 'machine unknown')}"
+    return f"simulated with the reference calibration ({made}), not with costs of this machine"
+
+
+def _sped_up(times: float) -> str:
+    return (
+        f"measured {times:,g} times as fast as simulated: messages come, and consumers poll, that"
+        " much more often, so latencies that come from waiting are that much smaller"
+    )
+
+
+def _slug(label: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in label).strip("_")

@@ -1,0 +1,100 @@
+"""Finding scenarios: by a name in `scenarios/`, or from a script, a TOML or a JSON file."""
+
+import importlib.util
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lab.description import InvalidInput, explain
+from lab.scenario import Scenario
+
+DEFAULT = "price_feed"
+LARGEST_FILE = 1_000_000  # bytes
+
+
+def folder() -> Path:
+    """Return the folder of the scenarios that come with the lab."""
+    package = importlib.util.find_spec("scenarios")
+    assert package is not None and package.submodule_search_locations
+    return Path(next(iter(package.submodule_search_locations)))
+
+
+def names() -> list[str]:
+    """Return the names of the scenarios that come with the lab, the default first."""
+    found = sorted(path.stem for path in folder().glob("[a-z]*.py"))
+    return sorted(found, key=lambda name: name != DEFAULT)
+
+
+def find(scenario: str) -> Scenario:
+    """Return the scenario of that name or in that file; raises `InvalidInput`."""
+    if scenario in names():
+        return _from_script(folder() / f"{scenario}.py")
+    path = Path(scenario)
+    if path.suffix not in (".py", ".toml", ".json"):
+        known = ", ".join(names())
+        raise InvalidInput(f"{scenario}: no such scenario; there are {known}, and .py, .toml, .json files")
+    if not path.is_file():
+        raise InvalidInput(f"{scenario}: not a file that can be read")
+    if path.suffix == ".py":
+        return _from_script(path)
+    return Scenario.read({"name": _name(path), **_data(path)}, str(path))
+
+
+def _from_script(path: Path) -> Scenario:
+    spec = importlib.util.spec_from_file_location(f"scenarios.{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # classes defined there can then be found by other processes
+    try:
+        spec.loader.exec_module(module)
+    except ValidationError as error:
+        raise InvalidInput(explain(error, str(path))) from None
+    except (SyntaxError, OSError, ImportError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: {' '.join(str(error).split())}") from None
+    scenario = getattr(module, "scenario", None)
+    if not isinstance(scenario, Scenario):
+        raise InvalidInput(f"{path}: scenario: missing; need scenario = Scenario(...)")
+    if "name" in scenario.model_fields_set:
+        return scenario
+    return scenario.model_copy(update={"name": _name(path)})
+
+
+def _name(path: Path) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in path.stem)[:60]
+
+
+def _data(path: Path) -> dict[str, Any]:
+    raw = path.read_bytes()[: LARGEST_FILE + 1]
+    if len(raw) > LARGEST_FILE:
+        raise InvalidInput(f"{path}: larger than {LARGEST_FILE} bytes")
+    if raw.startswith(b"\xef\xbb\xbf"):
+        raise InvalidInput(f"{path}: begins with a byte-order mark; need plain UTF-8")
+    try:
+        text = raw.decode("utf-8")
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, **STRICT)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from None
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}: need an object of fields")
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise InvalidInput(f"{twice}: stands twice")
+    return data
+
+
+def _not_a_number(text: str) -> Any:
+    raise InvalidInput(f"got {text}; need a finite number")
+
+
+STRICT: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _not_a_number}

@@ -1,0 +1,92 @@
+"""Closed forms that simulation and measurement are checked against: plain functions of numbers.
+
+Nothing here knows strategies, scenarios or traces. Rates are per second, times in seconds. Arrivals
+are Poisson, service times independent, the discipline first come first served and the state steady
+unless a function says otherwise. Where the load is 1 or more, steady-state times are infinite.
+"""
+
+from lab.oracles.delivery import (
+    Retries,
+    credits_throughput,
+    fixed_batch_wait_mean,
+    linger_wait_mean,
+    linger_wait_quantile,
+    overload_expiry_starts,
+    overload_lag,
+    overload_loss,
+    retries,
+    stall_quantile,
+    token_bucket_delays,
+    token_bucket_limit,
+)
+from lab.oracles.paths import kiefer_wolfowitz, lindley, time_integral
+from lab.oracles.polling import (
+    Polling,
+    gated_vacation_empty_share,
+    gated_vacation_wait_mean,
+    long_poll,
+    poll_then_pull,
+    poll_then_pull_wait_quantile,
+    short_poll,
+    short_poll_is_stable,
+    short_poll_wait_quantile,
+)
+from lab.oracles.queues import (
+    batch_wait_mean,
+    erlang_c,
+    md1_wait_at_most,
+    md1_wait_mean,
+    md1_wait_quantile,
+    mg1_sojourn_mean,
+    mg1_wait_mean,
+    mg1k,
+    mginf_probability,
+    mm1_sojourn_mean,
+    mm1_sojourn_quantile,
+    mm1k_loss,
+    mm1k_sojourn_mean,
+    mm1k_sojourn_quantile,
+    mmc_wait_mean,
+)
+
+__all__ = [
+    "Polling",
+    "Retries",
+    "batch_wait_mean",
+    "credits_throughput",
+    "erlang_c",
+    "fixed_batch_wait_mean",
+    "gated_vacation_empty_share",
+    "gated_vacation_wait_mean",
+    "kiefer_wolfowitz",
+    "lindley",
+    "linger_wait_mean",
+    "linger_wait_quantile",
+    "long_poll",
+    "md1_wait_at_most",
+    "md1_wait_mean",
+    "md1_wait_quantile",
+    "mg1_sojourn_mean",
+    "mg1_wait_mean",
+    "mg1k",
+    "mginf_probability",
+    "mm1_sojourn_mean",
+    "mm1_sojourn_quantile",
+    "mm1k_loss",
+    "mm1k_sojourn_mean",
+    "mm1k_sojourn_quantile",
+    "mmc_wait_mean",
+    "overload_expiry_starts",
+    "overload_lag",
+    "overload_loss",
+    "poll_then_pull",
+    "poll_then_pull_wait_quantile",
+    "retries",
+    "short_poll",
+    "short_poll_is_stable",
+    "short_poll_wait_quantile",
+    "stall_quantile",
+    "time_integral",
+    "token_bucket_delays",
+    "token_bucket_limit",
+]

@@ -1,0 +1,12 @@
+"""The figures. Each function takes results or runs and returns a matplotlib `Figure`.
+
+They use matplotlib's objects only: no pyplot, no global state, and no display is needed.
+"""
+
+from lab.plots.anatomy import anatomy
+from lab.plots.backlog import backlog
+from lab.plots.cost_plane import cost_plane
+from lab.plots.ecdf import ecdf
+from lab.plots.sequence import sequence
+
+__all__ = ["anatomy", "backlog", "cost_plane", "ecdf", "sequence"]

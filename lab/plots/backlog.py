@@ -1,0 +1,106 @@
+"""Backlog: how many messages are created and not yet done, at each moment of a run."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from lab.metrics import Run
+from lab.plots import style
+from lab.show import wrap
+from lab.trace import Fate, Floats, Trace
+
+INTERVALS = 150
+MOST_COLUMNS = 3
+FAR_APART = 10  # a highest peak so many times the lowest needs a logarithmic axis
+
+
+class Depth(NamedTuple):
+    """The mean and the highest backlog in each of the intervals between `edges`, in seconds."""
+
+    edges: Floats
+    mean: Floats
+    high: Floats
+
+
+def backlog(runs: Sequence[Run]) -> Figure:
+    """Draw the backlog in the first replication of each run, a panel for each strategy.
+
+    All panels have the same axes. Lines are means over short intervals, bands go up to the highest.
+    """
+    known = style.looks(run.strategy for run in runs)
+    columns = min(MOST_COLUMNS, max(1, len(known)))
+    rows = max(1, math.ceil(len(known) / columns))
+    figure = style.slide(12, max(4.5, 1.6 + 2.3 * rows))
+    grid = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    panels = dict(zip(known, grid, strict=False))
+    depths = [depth(run.traces[0]) for run in runs if run.traces]
+    for run, mine in zip([run for run in runs if run.traces], depths, strict=True):
+        _draw(panels[run.strategy], mine, run.engine, known[run.strategy].colour)
+    for strategy, axes in panels.items():
+        style.dress(axes)
+        axes.set_title(wrap(strategy, 34), fontsize=style.TICK, loc="left")
+    _scale(grid, [float(mine.high.max(initial=0)) for mine in depths])
+    for axes in grid[len(known) :]:
+        axes.set_visible(False)
+    for axes in list(panels.values())[-columns:]:
+        axes.tick_params(labelbottom=True)
+    figure.suptitle(
+        "How many messages wait at each moment?", fontsize=style.TITLE, x=0.01, ha="left"
+    )
+    figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
+    figure.supylabel("backlog (messages)", fontsize=style.LABEL)
+    band = Patch(color=style.GREY, alpha=0.25, label="up to the highest")
+    handles = [*style.engine_lines(run.engine for run in runs), band]
+    style.legend(figure, handles, "outside upper right", columns=3)
+    return figure
+
+
+def _scale(grid: Sequence[Axes], peaks: Sequence[float]) -> None:
+    """Make the shared axis linear, or logarithmic above 1 where the peaks differ a lot."""
+    busy = [peak for peak in peaks if peak]
+    if max(busy, default=0) > FAR_APART * min(busy, default=0):
+        grid[0].set_yscale("symlog", linthresh=1, linscale=0.5)
+        for axes in grid:
+            axes.yaxis.set_major_formatter(style.NUMBERS)
+    grid[0].set_ylim(bottom=0)
+
+
+def depth(trace: Trace) -> Depth:
+    """Return how many rows were created and not yet done, in `INTERVALS` intervals of the run.
+
+    Rows that were delivered or are in flight wait; those of any other fate are left out.
+    """
+    waits = (trace.fate == Fate.DELIVERED) | (trace.fate == Fate.IN_FLIGHT)
+    created, done = trace.created[waits], trace.done[waits]
+    times = np.concatenate([created, done[~np.isnan(done)]])
+    if not len(times):
+        return Depth(np.empty(0), np.empty(0), np.empty(0))
+    order = np.argsort(times, kind="stable")
+    after = np.cumsum(np.where(order < len(created), 1, -1))
+    times = times[order]
+    edges = np.linspace(times[0], times[-1], INTERVALS + 1)
+    area = np.append(0, np.cumsum(after[:-1] * np.diff(times)))  # between events it is linear
+    high = after[np.searchsorted(times, edges[:-1], side="right") - 1].astype(float)
+    inside = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, INTERVALS - 1)
+    np.maximum.at(high, inside, after)
+    return Depth(edges, np.diff(np.interp(edges, times, area)) / np.diff(edges), high)
+
+
+def _draw(axes: Axes, run: Depth, engine: str, colour: str) -> None:
+    if not len(run.edges):
+        return
+    simulated = engine == "simulation"
+    axes.stairs(
+        run.mean,
+        run.edges,
+        baseline=None,
+        color=colour if simulated else style.BLACK,
+        linestyle=style.LINES[engine],
+        linewidth=2.2 if simulated else 1.4,
+    )
+    axes.stairs(run.high, run.edges, baseline=run.mean, fill=True, color=colour, alpha=0.25)

@@ -1,0 +1,6 @@
+"""What people read: a table for the terminal, and a folder with the report of a comparison."""
+
+from lab.report.document import write
+from lab.report.table import notes, table
+
+__all__ = ["notes", "table", "write"]

@@ -1,0 +1,94 @@
+"""The figures of a report, as PNG, with the words beside them."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from lab import plots
+from lab.metrics import Result, Run
+from lab.report.page import Picture
+
+DOTS_PER_INCH = 120
+
+
+class Kind(NamedTuple):
+    """A kind of figure: its file's name, what it is about, what to see, and how it is drawn."""
+
+    name: str
+    topic: str
+    caption: str
+    draw: Callable[[Sequence[Result], Sequence[Run]], Figure | None]
+
+
+def pictures(results: Sequence[Result], runs: Sequence[Run]) -> list[Picture]:
+    """Return the figures of a report, in order, without those that would show nothing."""
+    drawn = (_picture(kind, results, runs) for kind in KINDS)
+    return [picture for picture in drawn if picture is not None]
+
+
+def _picture(kind: Kind, results: Sequence[Result], runs: Sequence[Run]) -> Picture | None:
+    figure = kind.draw(results, runs)
+    if figure is None:
+        return None
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return Picture(kind.name, kind.topic, kind.caption, buffer.getvalue())
+
+
+def _of_runs(draw: Callable[[Sequence[Run]], Figure]) -> Callable[..., Figure | None]:
+    return lambda results, runs: draw(runs) if runs else None
+
+
+def _anatomy(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
+    return plots.anatomy(results) if any(result.parts for result in results) else None
+
+
+def _cost(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
+    known = any(not math.isnan(result.requests_per_message.mean) for result in results)
+    return plots.cost_plane(results) if known else None
+
+
+def _sequence(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
+    """Draw one engine only: the simulated runs, or the measured ones if there are no others."""
+    simulated = [run for run in runs if run.engine == "simulation"]
+    return plots.sequence(simulated or runs) if runs else None
+
+
+KINDS = (
+    Kind(
+        "latency",
+        "Latency of each strategy",
+        "The share of messages that take longer than a time. Where a curve crosses the line p99,"
+        " one message in a hundred is slower.",
+        _of_runs(plots.ecdf),
+    ),
+    Kind(
+        "anatomy",
+        "Mean latency in parts",
+        "The mean latency in parts, in time on the left and as shares of it on the right.",
+        _anatomy,
+    ),
+    Kind(
+        "cost",
+        "Latency against requests",
+        "The median latency against the requests between broker and consumer for each message.",
+        _cost,
+    ),
+    Kind(
+        "backlog",
+        "Backlog over time",
+        "Messages created and not yet done, in the first replication. A line that keeps rising is"
+        " an overload; what was dropped is not counted.",
+        _of_runs(plots.backlog),
+    ),
+    Kind(
+        "sequence",
+        "The first messages on their way",
+        "The first messages after warm-up on their way, time running downwards. Bars are time"
+        " spent in one place, arrows time spent between two.",
+        _sequence,
+    ),
+)
