@@ -7,11 +7,16 @@ ENGINES = {"theory": "theory", "simulation": "simulated", "loopback": "measured"
 UNKNOWN = "–"
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return `value` with that many significant digits and no exponent: 0.0123, 4.5, 12,345."""
+def number(value: float, digits: int = 3, most: int = 12) -> str:
+    """Return `value` with that many significant digits and no exponent: 0.0123, 4.5, 12,345.
+
+    There are at most `most` decimals; with 4, less than 0.0001 is "<0.0001".
+    """
     if math.isnan(value):
         return UNKNOWN
-    text = f"{value:,.{_decimals(value, digits)}f}"
+    if 0 < value < 10**-most:
+        return f"<{10**-most:.{most}f}"
+    text = f"{value:,.{min(most, _decimals(value, digits))}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -233,6 +233,16 @@ def test_numbers_have_three_digits_and_no_exponent(value: float, text: str):
     assert number(value) == text
 
 
+def test_numbers_too_small_for_their_decimals_are_not_zero():
+    assert [number(x, most=4) for x in (0, 1e-44, 0.000475, 0.00012)] == [
+        "0",
+        "<0.0001",
+        "0.0005",
+        "0.0001",
+    ]
+    assert number(1e-44) == "<0.000000000001"
+
+
 @pytest.mark.parametrize(
     ("value", "half", "text"),
     [

@@ -79,7 +79,7 @@ def _scale(axes: Axes, requests: Sequence[float]) -> None:
         style.say_empty(axes)
         return
     axes.set_xscale("log")
-    axes.margins(0.12)
+    axes.margins(0.15)
     positive = [value for value in requests if value > 0]
     if len(positive) == len(requests):
         axes.set_yscale("log")

@@ -47,7 +47,7 @@ def place_labels(axes: Axes, labels: Sequence[Label], lines: Sequence[Sequence[P
         trouble = [
             box.count_overlaps(taken)
             + 20 * box.count_overlaps(names)
-            + 5 * sum(part.count_overlaps(names) > 0 for part in _leader(anchor, box))
+            + 20 * sum(part.count_overlaps(names) > 0 for part in _leader(anchor, box))
             + 100 * (not _holds(axes.bbox, box))
             for box in boxes
         ]

@@ -78,7 +78,7 @@ def sequence(runs: Sequence[Run]) -> Figure:
         f"What happens to the first {MESSAGES} messages? Time scales differ. ({', '.join(engines)})"
     )
     figure.suptitle(title, fontsize=style.TITLE, x=0.01, ha="left")
-    style.legend(figure, _legend(), "outside lower center", columns=4 if columns < 5 else 8)
+    style.legend(figure, _legend(), "outside lower center", columns=4)
     return figure
 
 
@@ -89,6 +89,7 @@ def _panel(axes: Axes, trace: Trace) -> None:
     if brokerless and np.isnan(ms["left_broker"]).all():
         ms["left_broker"] = ms["sent"]
     places = (SOURCE, TARGET) if brokerless else (SOURCE, BROKER, TARGET)
+    axes.use_sticky_edges = False  # or else the first message is cut in half
     for place in places:
         axes.axvline(place, color=style.GREY, linewidth=1.2, zorder=1)
     for index in range(len(rows)):

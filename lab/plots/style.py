@@ -137,4 +137,12 @@ def engine_lines(engines: Iterable[str]) -> list[Line2D]:
 
 def legend(figure: Figure, handles: list[Any], place: Place, columns: int = 1) -> Legend:
     """Put a legend outside the axes."""
-    return figure.legend(handles=handles, loc=place, fontsize=TICK, frameon=False, ncols=columns)
+    return figure.legend(
+        handles=handles,
+        loc=place,
+        ncols=columns,
+        fontsize=TICK,
+        frameon=False,
+        columnspacing=1.5,
+        handletextpad=0.5,
+    )

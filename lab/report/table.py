@@ -31,7 +31,7 @@ def _latency(name: str) -> Callable[[Result], str]:
 
 
 def _scaled(pick: Callable[[Result], Interval], scale: float = 1.0) -> Callable[[Result], str]:
-    return lambda result: number(pick(result).mean * scale)
+    return lambda result: number(pick(result).mean * scale, most=4)
 
 
 def fates(result: Result) -> str:

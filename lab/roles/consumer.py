@@ -50,19 +50,22 @@ class PushConsumer:
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Deliver):
-            if self.current is not None:
-                self.waiting.append(message)
-                self.queued += len(message.messages)
-                self.accepting = self.queued < self.limit
-                return ()
-            return self._start(message)
-        if isinstance(message, Worked):
+            if self.current is None:
+                return (self._work_on(message),)
+            self.waiting.append(message)
+            self.queued += len(message.messages)
+            self.accepting = self.queued < self.limit
+        elif isinstance(message, Worked):
             return self._finish()
         return ()
 
-    def _start(self, delivery: Deliver) -> Sequence[Message]:
+    def _work_on(self, delivery: Deliver) -> Work:
         self.current = delivery
-        return (Work(self.index, self._new(delivery.messages)),)
+        messages = delivery.messages
+        if self.seen is not None:
+            messages = [m for m in messages if m not in self.seen]
+            self.seen.update(messages)
+        return Work(self.index, messages)
 
     def _finish(self) -> Sequence[Message]:
         done, self.current = self.current, None
@@ -74,15 +77,8 @@ class PushConsumer:
             delivery = self.waiting.popleft()
             self.queued -= len(delivery.messages)
             self.accepting = self.queued < self.limit
-            replies.extend(self._start(delivery))
+            replies.append(self._work_on(delivery))
         return replies
-
-    def _new(self, messages: Sequence[int]) -> Sequence[int]:
-        if self.seen is None:
-            return messages
-        new = [m for m in messages if m not in self.seen]
-        self.seen.update(new)
-        return new
 
 
 class Poller:

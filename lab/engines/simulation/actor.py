@@ -140,7 +140,12 @@ class Broker(Actor):
             at_broker = self.record.at_broker
             for m in message.messages:
                 at_broker[m] = now
-            return self.handle(message, now)
+            outputs = self.role.receive(message, now / SECOND)
+            if outputs:
+                now = self.emit(outputs, now)
+            if self.role.wake_at != math.inf:
+                self.plan()
+            return now
         now += int(self.prices.receive[type(message)][0] * self.loop.factor)
         self._acknowledge(message, now)
         self.resuming = -self.prices.resume
@@ -280,11 +285,27 @@ class Consumer(Actor):
                 if not shared.unsettled:
                     shared.settle(0)
 
+    def _finish_at_once(self, messages: Sequence[int], now: int) -> None:
+        started, done, fate = self.started, self.done, self.fate
+        count = 0
+        for m in messages:
+            if done[m] == NEVER:
+                started[m] = done[m] = now
+                count += fate[m] == 0
+        shared = self.shared
+        shared.unsettled -= count
+        if not shared.unsettled:
+            shared.settle(0)
+
     def emit(self, outputs: Sequence[Any], now: int) -> int:
         for output in outputs:
             kind = type(output)
             if kind is Work:
-                now = self.worker.begin(output.messages, now)
+                if self.record.has_work:
+                    now = self.worker.begin(output.messages, now)
+                else:
+                    self._finish_at_once(output.messages, now)
+                    now = self.handle(self.worked, now)
             elif kind is Subscribe:  # connections are made before the run begins
                 self.broker.receiver.handle(output, now)
             else:

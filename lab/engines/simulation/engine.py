@@ -104,7 +104,7 @@ class Simulation:
         if not self.finished.triggered:
             self.finished.succeed()
             for loop in self.loops.values():
-                loop.limit = 0  # no more looking ahead
+                loop.horizon = 0  # no more looking ahead
 
     def run(self) -> Trace:
         """Run until every message is settled, or the time to drain is over."""

@@ -45,7 +45,7 @@ class Link:
         self.sent += 1
         unread = self.unread + size
         if unread > self.roomy:
-            self.sender.loop.crowded = True
+            self.sender.loop.horizon = 0  # it must not get further ahead of the receiver
             if self.held_back or (self.unread and unread > self.capacity):
                 if not self.held_back:
                     self.sender.handle(Blocked(self.consumer), now)

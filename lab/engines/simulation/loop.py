@@ -85,7 +85,8 @@ class EventLoop:
         self.planned = [NEVER]  # when turns are scheduled, as a heap
         self.depends_on: list[EventLoop] = []
         self.limit = NEVER  # when the run is cut off
-        self.crowded = False  # a link that this loop writes to is filling up
+        self.horizon = 0  # a turn that begins later must wait for other loops
+        self.may_reach: list[EventLoop] = []
         self.event = Turn(env, self)
         self.running = False
         self.alone = False  # whether the turn handles one thing only
@@ -100,7 +101,9 @@ class EventLoop:
         """Make `ready` known: it is to be handled in the first turn that begins at or after `at`."""
         heappush(self.agenda, (at, kind, ready.rank, ready))
         if at < self.planned[0] and not self.running:
-            self._plan()
+            turn = self._next_turn()
+            if turn < self.planned[0]:
+                self._schedule(turn)
 
     def turns(self, event: simpy.Event) -> None:
         """Take turns until another loop may be ahead. The SimPy callback of `self.event`."""
@@ -109,6 +112,7 @@ class EventLoop:
         agenda, planned = self.agenda, self.planned
         heappop(planned)
         self.running = True
+        self.horizon = min([planned[0], self.limit, *(o.planned[0] for o in self.depends_on)])
         self.ahead = AHEAD
         while agenda:
             if self.core.free_at > now:
@@ -120,9 +124,10 @@ class EventLoop:
                 if not agenda:
                     break
                 now = self._next_turn()
-            if self._must_wait(now):
+            self.ahead -= 1
+            if now >= self.horizon or self.ahead < 0:
                 break
-        self.running = self.crowded = False
+        self.running = False
         if agenda and now < planned[0]:
             self._schedule(now)
 
@@ -137,7 +142,8 @@ class EventLoop:
             self.alone = False
         else:
             end = self._run_all(entry, self.opened, now)
-        self._end(end)
+        self.cpu += end - self.begun
+        self.busy_until = self.core.free_at = end
 
     def go_on(self, at: int, end: int) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
@@ -145,16 +151,19 @@ class EventLoop:
         Returns when it began, or -1 if it may not: something else comes first. What the caller
         does next starts at `opened`. This saves the way through the agenda.
         """
-        if not self.alone:
-            return -1
-        begin, agenda = end, self.agenda
-        if at > end:
+        if at <= end:
+            begin = end
+        elif self.wake_up:
+            begin = at + int(self.wake_up * self._coldness(at - end))
+        else:
             begin = at
-            if self.wake_up:
-                begin += int(self.wake_up * self._coldness(at - end))
-        if (agenda and agenda[0][0] <= begin) or self._must_wait(begin):
+        agenda = self.agenda
+        if begin >= self.horizon or not self.alone or (agenda and agenda[0][0] <= begin):
             return -1
-        self._end(end)
+        self.ahead -= 1
+        if self.ahead < 0:
+            return -1
+        self.cpu += end - self.begun
         self._begin(begin, begin - end)
         return begin
 
@@ -166,10 +175,6 @@ class EventLoop:
         self.begun = now
         self.opened = now + int(self.iteration * self.factor)
 
-    def _end(self, now: int) -> None:
-        self.cpu += now - self.begun
-        self.busy_until = self.core.free_at = now
-
     def _run_all(self, entry: Entry, end: int, now: int) -> int:
         """Handle `entry` and all that was ready at `now`, but nothing that becomes ready later."""
         ready = [entry]
@@ -179,16 +184,6 @@ class EventLoop:
             end = entry[3].run(end, now)
         return end
 
-    def _must_wait(self, now: int) -> bool:
-        """Say whether a turn at `now` could come after one that it depends on."""
-        self.ahead -= 1
-        if now >= self.planned[0] or self.crowded or now > self.limit or self.ahead < 0:
-            return True
-        for loop in self.depends_on:
-            if loop.planned[0] <= now:
-                return True
-        return False
-
     def _next_turn(self) -> int:
         """Return when the next turn begins: at once if busy until then, else after waking up."""
         at = self.agenda[0][0]
@@ -197,15 +192,12 @@ class EventLoop:
             return self.busy_until
         return at + int(self.wake_up * self._coldness(idle)) if self.wake_up else at
 
-    def _plan(self) -> None:
-        """Schedule the next turn, unless one is scheduled before it."""
-        turn = self._next_turn()
-        if turn < self.planned[0]:
-            self._schedule(turn)
-
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)
         self.env.schedule(self.event, self.rank, at - self.env.now)
+        for loop in self.may_reach:
+            if at < loop.horizon:
+                loop.horizon = at
 
     def _coldness(self, idle: int) -> float:
         if not self.cold:
@@ -235,3 +227,4 @@ def depend(loops: list[EventLoop], sends: set[tuple[EventLoop, EventLoop]]) -> N
         reach |= {(a, b) for a in before for b in after}
     for loop in loops:
         loop.depends_on = [a for a in loops if (a, loop) in reach and a is not loop]
+        loop.may_reach = [b for b in loops if (loop, b) in reach and b is not loop]

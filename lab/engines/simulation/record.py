@@ -24,6 +24,7 @@ class Record:
         self.consumers = consumers
         self.created = memoryview(messages.created)
         self.work = memoryview(messages.work)
+        self.has_work = bool(messages.work.any())
         self.sizes = memoryview(messages.size)
         uniform = n > 0 and bool((messages.size == messages.size[0]).all())
         self.uniform_size = int(messages.size[0]) if uniform else 0
