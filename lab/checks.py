@@ -38,8 +38,8 @@ def check(trace: Trace) -> list[Violation]:
     """Return what is wrong with `trace`: nothing, if the list is empty.
 
     Of more than `MOST` violations the first of every kind are told, and a last one, of kind
-    "more", tells how many there are. The manifest says what to expect: `messages` and `consumers` (what
-    was offered), `cut_off` (rows may be in flight), `ordered` (work is done in the order of
+    "more", tells how many there are. The manifest says what to expect: `messages` and `consumers`
+    (what was offered), `cut_off` (rows may be in flight), `ordered` (work is done in the order of
     creation) and `expect` ("once" forbids duplicates). What it does not say is not checked.
     """
     found = [finding for test in CHECKS for finding in test(trace) if finding.total]

@@ -1,7 +1,8 @@
 """Numbers from traces: a summary of every replication, and intervals over replications.
 
-Rows created during warm-up are not counted. Times are in seconds; unknown is NaN, never 0. Quantiles
-interpolate linearly between order statistics, which is NumPy's default (Hyndman and Fan's type 7).
+Rows created during warm-up are not counted. Times are in seconds; unknown is NaN, never 0.
+Quantiles interpolate linearly between order statistics, which is NumPy's default (type 7 of
+Hyndman and Fan, 1996).
 """
 
 import math

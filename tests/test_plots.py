@@ -189,6 +189,12 @@ def test_sequence_draws_two_arrows_and_four_bars_for_each_message():
     assert [tick.get_text() for tick in second.get_xticklabels()] == ["source", "target"]
 
 
+def test_sequence_keeps_the_broker_that_the_first_messages_never_reached():
+    whole = trace(CREATED, 0.006, at_broker=[math.nan] * 6 + list(CREATED[6:] + 0.003))
+    [axes] = plots.sequence([Run("A", "simulation", [whole])]).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["source", "broker", "target"]
+
+
 def test_sequence_marks_what_was_not_delivered():
     whole = undelivered(trace(CREATED, 0.006), 2)
     [axes] = plots.sequence([Run("A", "simulation", [whole])]).axes

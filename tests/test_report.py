@@ -1,4 +1,4 @@
-"""The report: the table says everything, and the page needs nothing from elsewhere and trusts no text."""
+"""The report: the table says everything; the page needs nothing else and trusts no text."""
 
 import io
 import json

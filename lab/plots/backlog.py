@@ -1,6 +1,5 @@
 """Backlog: how many messages are created and not yet done, at each moment of a run."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from lab.trace import Fate, Floats, Trace
 
 INTERVALS = 150
 MOST_COLUMNS = 3
+PANEL = (4.0, 2.3)  # inches
 FAR_APART = 10  # a highest peak so many times the lowest needs a logarithmic axis
 
 
@@ -32,26 +32,18 @@ def backlog(runs: Sequence[Run]) -> Figure:
 
     All panels have the same axes. Lines are means over short intervals, bands go up to the highest.
     """
+    runs = [run for run in runs if run.traces]
     known = style.looks(run.strategy for run in runs)
-    columns = min(MOST_COLUMNS, max(1, len(known)))
-    rows = max(1, math.ceil(len(known) / columns))
-    figure = style.slide(12, max(4.5, 1.6 + 2.3 * rows))
-    grid = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-    panels = dict(zip(known, grid, strict=False))
-    depths = [depth(run.traces[0]) for run in runs if run.traces]
-    for run, mine in zip([run for run in runs if run.traces], depths, strict=True):
+    figure, grid = style.panels(len(known), MOST_COLUMNS, PANEL, share=True)
+    panels = dict(zip(known, grid, strict=True))
+    depths = [depth(run.traces[0]) for run in runs]
+    for run, mine in zip(runs, depths, strict=True):
         _draw(panels[run.strategy], mine, run.engine, known[run.strategy].colour)
     for strategy, axes in panels.items():
         style.dress(axes)
         axes.set_title(wrap(strategy, 34), fontsize=style.TICK, loc="left")
     _scale(grid, [float(mine.high.max(initial=0)) for mine in depths])
-    for axes in grid[len(known) :]:
-        axes.set_visible(False)
-    for axes in list(panels.values())[-columns:]:
-        axes.tick_params(labelbottom=True)
-    figure.suptitle(
-        "How many messages wait at each moment?", fontsize=style.TITLE, x=0.01, ha="left"
-    )
+    style.headline(figure, "How many messages wait at each moment?")
     figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
     figure.supylabel("backlog (messages)", fontsize=style.LABEL)
     band = Patch(color=style.GREY, alpha=0.25, label="up to the highest")
@@ -62,6 +54,8 @@ def backlog(runs: Sequence[Run]) -> Figure:
 
 def _scale(grid: Sequence[Axes], peaks: Sequence[float]) -> None:
     """Make the shared axis linear, or logarithmic above 1 where the peaks differ a lot."""
+    if not grid:
+        return
     busy = [peak for peak in peaks if peak]
     if max(busy, default=0) > FAR_APART * min(busy, default=0):
         grid[0].set_yscale("symlog", linthresh=1, linscale=0.5)

@@ -17,6 +17,7 @@ from lab.trace import PATH, Fate, Trace
 
 MESSAGES = 6
 MOST_COLUMNS = 5
+PANEL = (3.1, 4.2)  # inches
 LANES = ("source", "broker", "target")
 SOURCE, BROKER, TARGET = 0.0, 1.0, 2.0
 BAR = 0.07  # the width of a bar and the distance to that of the next message, in lanes
@@ -63,21 +64,16 @@ def sequence(runs: Sequence[Run]) -> Figure:
     own. A bar is time spent in one place, an arrow is time spent on the way between two.
     """
     shown = [run for run in runs if run.traces and run.traces[0].counted.any()]
-    columns = min(MOST_COLUMNS, max(1, len(shown)))
-    rows = max(1, math.ceil(len(shown) / columns))
-    figure = style.slide(max(10.0, 3.1 * columns), 1.8 + 4.2 * rows)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    figure, grid = style.panels(len(shown), MOST_COLUMNS, PANEL, share=False)
     engines = list(dict.fromkeys(ENGINES[run.engine] for run in shown))
-    for run, axes in zip(shown, grid, strict=False):
+    for run, axes in zip(shown, grid, strict=True):
         _panel(axes, run.traces[0])
         name = f"{run.strategy} {ENGINES[run.engine]}" if len(engines) > 1 else run.strategy
         axes.set_title(wrap(name), fontsize=style.TICK, loc="left")
-    for axes in grid[len(shown) :]:
-        axes.set_visible(False)
-    title = (
-        f"What happens to the first {MESSAGES} messages? Time scales differ. ({', '.join(engines)})"
+    by = f" ({', '.join(engines)})" if engines else ""
+    style.headline(
+        figure, f"What happens to the first {MESSAGES} messages? Time scales differ.{by}"
     )
-    figure.suptitle(title, fontsize=style.TITLE, x=0.01, ha="left")
     style.legend(figure, _legend(), "outside lower center", columns=4)
     return figure
 
@@ -85,7 +81,7 @@ def sequence(runs: Sequence[Run]) -> Figure:
 def _panel(axes: Axes, trace: Trace) -> None:
     rows = np.flatnonzero(trace.counted & (trace.consumer == trace.consumer[0]))[:MESSAGES]
     ms = {name: (getattr(trace, name)[rows] - trace.created[rows[0]]) * 1e3 for name in PATH}
-    brokerless = bool(np.isnan(ms["at_broker"]).all())
+    brokerless = bool(np.isnan(trace.at_broker).all())
     if brokerless and np.isnan(ms["left_broker"]).all():
         ms["left_broker"] = ms["sent"]
     places = (SOURCE, TARGET) if brokerless else (SOURCE, BROKER, TARGET)

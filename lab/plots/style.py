@@ -1,10 +1,12 @@
 """What all figures share: colours, lines, hatches, sizes, units and the way axes are dressed.
 
-The colours are those of Okabe and Ito (2008), which the colour-blind can tell apart, and two of Tol;
-markers, line styles and hatches say the same again in black and white. A strategy has the colour
-of its place in the comparison. Simulated is a solid line, measured a dashed one, theory a dotted one.
+The colours are those of Okabe and Ito (2008), which the colour-blind can tell apart, and two of
+Tol; markers, line styles and hatches say the same again in black and white. A strategy has the
+colour of its place in the comparison. Simulated is a solid line, measured a dashed one, theory a
+dotted one.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +27,7 @@ GREY, PALE = "#6B6B6B", "#D9D9D9"
 
 COLOURS = (BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, WINE, GREY, OLIVE)
 MARKERS = "osD^vPX<>*h"  # 9 and 11 have no common divisor: 99 different pairs
+Size = tuple[float, float]
 Place = Literal["outside right upper", "outside upper right", "outside lower center"]
 LINES: dict[str, Any] = {"simulation": "-", "loopback": (0, (4, 2)), "theory": ":"}
 
@@ -70,6 +73,28 @@ def unit_for(seconds: float) -> Unit:
 def slide(width: float = 12, height: float = 6.75) -> Figure:
     """Return an empty figure, in inches, that lays itself out."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def panels(count: int, most: int, size: Size, share: bool) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels, at most `most` beside one another.
+
+    `size` is that of a panel in inches; with `share` all have the same axes.
+    """
+    columns = min(most, max(1, count))
+    rows = max(1, math.ceil(count / columns))
+    figure = slide(max(10.0, size[0] * columns), 1.7 + size[1] * rows)
+    grid = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    axes = list(grid.flat)
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    for lowest in axes[max(0, count - columns) : count]:
+        lowest.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def headline(figure: Figure, title: str) -> None:
+    """Give a figure of many panels its title."""
+    figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
 
 
 def dress(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:

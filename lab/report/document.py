@@ -1,4 +1,4 @@
-"""The report of a comparison: a folder with a page to read, its figures, and the numbers behind them."""
+"""The report of a comparison: a folder with a page to read, its figures and its numbers."""
 
 import json
 from collections.abc import Sequence

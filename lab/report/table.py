@@ -1,4 +1,4 @@
-"""The table of a comparison: one row for each strategy and engine, the same wherever it is shown."""
+"""The table of a comparison: a row for each strategy and engine, the same wherever it is shown."""
 
 import math
 from collections.abc import Callable, Sequence

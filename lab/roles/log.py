@@ -43,7 +43,7 @@ class Log:
         self._times = array("d")
         self._keeps_times = self.retention.age < math.inf
         self._keeps_size = self.retention.bytes < math.inf
-        self._bounded = self.retention != Retention()
+        self.bounded = self.retention != Retention()
 
     def append(self, messages: Sequence[int], now: float) -> int:
         """Append `messages` and return the offset of the first. `expire` is the caller's next."""
@@ -68,7 +68,7 @@ class Log:
 
     def expire(self, now: float) -> tuple[int, Sequence[int]]:
         """Forget what retention no longer keeps; return its first offset and its messages."""
-        if not self._bounded:
+        if not self.bounded:
             return self.start, ()
         first, keep = self.start, self.retention
         while self.start < self.end and (

@@ -16,6 +16,7 @@ class Producer:
 
     def __init__(self, times: Sequence[float]) -> None:
         self.times = times
+        self.count = len(times)
         self.next = 0
         self.blocked = False
         self.wake_at = times[0] if len(times) else math.inf
@@ -32,7 +33,7 @@ class Producer:
     def wake(self, now: float) -> Sequence[Message]:
         """Publish what is due, each message by itself."""
         due = []
-        times, i, n = self.times, self.next, len(self.times)
+        times, i, n = self.times, self.next, self.count
         while i < n and times[i] <= now:
             due.append(Publish((i,)))
             i += 1

@@ -34,11 +34,10 @@ class PullBroker:
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Publish):
             self.log.append(message.messages, now)
+            if not (self.held or self.log.bounded):
+                return ()
             replies = self._expire(now)
-            if self.held:
-                replies.extend(self._answer_held(now))
-            elif self.wake_at == math.inf:
-                self._plan()
+            replies.extend(self._answer_held(now))
             return replies
         if isinstance(message, Fetch):
             replies = self._expire(now)

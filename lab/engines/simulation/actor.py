@@ -73,12 +73,13 @@ class Actor:
         """Wake the role, if it is still due. The loop calls this."""
         self.planned = NEVER
         role, loop = self.role, self.loop
-        while role.wake_at * SECOND <= now + 1:
-            now = self.emit(role.wake(max(now / SECOND, role.wake_at)), now)
-            if role.wake_at == math.inf:
+        wake_at = role.wake_at
+        while wake_at * SECOND <= now + 1:
+            now = self.emit(role.wake(max(now / SECOND, wake_at)), now)
+            wake_at = role.wake_at
+            if wake_at == math.inf:
                 return now
-            begun = loop.go_on(int(role.wake_at * SECOND + 0.5) + loop.timer, now)
-            if begun < 0:
+            if loop.go_on(int(wake_at * SECOND + 0.5) + loop.timer, now) < 0:
                 break
             now = loop.opened
         self.plan()
@@ -131,13 +132,16 @@ class Broker(Actor):
         self.consumers: list[Link] = []
         self.empty_replies = 0
         self.resuming = 0.0  # what answering costs besides, if it was not just asked for
+        self.left = run.record.left_broker
+        self.attempts = run.record.attempts
+        self.at_broker = run.record.at_broker
 
     def take(self, message: Any, size: int, now: int) -> int:
         if type(message) is Publish:
             ingest = self.ingest
             quote = ingest.known.get(len(message.messages)) or ingest.of(message.messages)
             now += int(quote[1] * self.loop.factor)
-            at_broker = self.record.at_broker
+            at_broker = self.at_broker
             for m in message.messages:
                 at_broker[m] = now
             outputs = self.role.receive(message, now / SECOND)
@@ -148,9 +152,9 @@ class Broker(Actor):
             return now
         now += int(self.prices.receive[type(message)][0] * self.loop.factor)
         self._acknowledge(message, now)
-        self.resuming = -self.prices.resume
-        now = self.handle(message, now)
         self.resuming = 0.0
+        now = self.handle(message, now)
+        self.resuming = self.prices.resume
         return now
 
     def _acknowledge(self, message: Any, now: int) -> None:
@@ -167,15 +171,16 @@ class Broker(Actor):
             kind = type(output)
             if kind is Deliver or kind is Records:
                 who, messages = output.consumer, output.messages
-                left, attempts = self.record.left_broker[who], self.record.attempts[who]
+                left, attempts = self.left[who], self.attempts[who]
                 for m in messages:
                     left[m] = now
                     attempts[m] += 1
                 if prices.tracked:
                     self.shared.ledger.sent(output)
+                if not messages:
+                    self.empty_replies += 1
                 cost, _, size = known.get(len(messages)) or self.outlet.of(messages)
-                now += int((cost + prices.resume + self.resuming) * factor)
-                self.empty_replies += not messages
+                now += int((cost + self.resuming) * factor)
                 self.consumers[who].send(output, size, now)
             elif kind in FATES:
                 self._settle(output, FATES[kind])

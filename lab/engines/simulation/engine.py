@@ -57,6 +57,7 @@ class Simulation:
         published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
         self.broker.prices = prices(wire, self.physics, self.tracked)
+        self.broker.resuming = self.broker.prices.resume
         kind = Records if common.polls(wire) else Deliver
         self.broker.outlet = Quotes(self.broker.prices, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)

@@ -133,7 +133,13 @@ class EventLoop:
 
     def _turn(self, now: int) -> None:
         """Handle what is ready at `now`, and what `go_on` lets follow."""
-        self._begin(now, now - self.busy_until)
+        idle = now - self.busy_until
+        if idle > 0:
+            self.wake_ups += 1
+        if self.varies:
+            self.factor = self._draw_factor(idle)
+        self.begun = now
+        self.opened = now + int(self.iteration * self.factor)
         agenda = self.agenda
         entry = heappop(agenda)
         if not agenda or agenda[0][0] > now:
@@ -164,16 +170,13 @@ class EventLoop:
         if self.ahead < 0:
             return -1
         self.cpu += end - self.begun
-        self._begin(begin, begin - end)
-        return begin
-
-    def _begin(self, now: int, idle: int) -> None:
-        if idle > 0:
+        if begin > end:
             self.wake_ups += 1
         if self.varies:
-            self.factor = self._draw_factor(idle)
-        self.begun = now
-        self.opened = now + int(self.iteration * self.factor)
+            self.factor = self._draw_factor(begin - end)
+        self.begun = begin
+        self.opened = begin + int(self.iteration * self.factor)
+        return begin
 
     def _run_all(self, entry: Entry, end: int, now: int) -> int:
         """Handle `entry` and all that was ready at `now`, but nothing that becomes ready later."""
