@@ -48,8 +48,10 @@ ScenarioName = Annotated[
         show_default=True,
     ),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="A short run with two replications.")]
-Seed = Annotated[int | None, typer.Option(help="Draw other messages: the seed of the workload.", min=0)]
+Quick = Annotated[bool, typer.Option("--quick", help="A short run with few replications.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Draw other messages: the seed of the workload.", min=0)
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,7 +63,9 @@ Settings = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write report and traces.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
-Replications = Annotated[int | None, typer.Option(help="How often to repeat each run.", min=1, max=1000)]
+Replications = Annotated[
+    int | None, typer.Option(help="How often to repeat each run.", min=1, max=1000)
+]
 Engines = Annotated[
     list[str] | None,
     typer.Option("--engine", metavar="|".join(ENGINES), help="Only this engine. May be repeated."),
@@ -220,7 +224,9 @@ def _progress() -> Iterator[Report]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=None)
 
         def report(what: str, done: int, steps: int) -> None:

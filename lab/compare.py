@@ -14,7 +14,6 @@ from lab.physics import Physics
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.theory import theory
-from lab.trace import Trace
 from lab.workload import Periodic, Workload
 
 ENGINES = ("theory", "simulation", "loopback")
@@ -53,9 +52,7 @@ class Comparison:
         payload = self.to_json() | {"definition": self.scenario.model_dump(mode="json")}
         title = self.scenario.name.replace("_", " ")
         notes = [*self.notes, *self.violations]
-        report.write(
-            folder, title, self.scenario.question, self.results, self.runs, notes, payload
-        )
+        report.write(folder, title, self.scenario.question, self.results, self.runs, notes, payload)
 
 
 def compare(
@@ -153,7 +150,7 @@ def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tupl
     parts = trace.parts()
     waits = parts["broker residence"] if _waits_for_polls(strategy) else 0.0
     transit = float(np.median(trace.latency - waits))
-    answered = trace.acked - np.where(np.isnan(trace.left_broker), trace.sent, trace.left_broker)
+    answered = trace.acked - trace.left_broker
     answered -= getattr(strategy, "interval", 0.0)
     known = answered[~np.isnan(answered)]
     return transit, float(np.median(known)) if len(known) else 0.0
@@ -167,7 +164,9 @@ def _violations(runs: list[Run]) -> Iterator[str]:
     for run in runs:
         for replication, trace in enumerate(run.traces):
             for violation in checks.check(trace):
-                yield f"{run.strategy}, {run.engine}, replication {replication}: {violation.text}"
+                where = f"{run.strategy}, {run.engine}, replication {replication}"
+                what = "" if violation.message is None else f" message {violation.message}:"
+                yield f"{where}:{what} {violation.text}"
 
 
 def _without_notes(result: Result) -> Result:

@@ -46,7 +46,9 @@ class Description(BaseModel):
         """Return the fields that differ from their defaults, for labels."""
         fields = type(self).model_fields
         return {
-            name: value for name, value in self if value != fields[name].get_default() and name != "kind"
+            name: value
+            for name, value in self
+            if value != fields[name].get_default() and name != "kind"
         }
 
 

@@ -36,7 +36,9 @@ def find(scenario: str) -> Scenario:
     path = Path(scenario)
     if path.suffix not in (".py", ".toml", ".json"):
         known = ", ".join(names())
-        raise InvalidInput(f"{scenario}: no such scenario; there are {known}, and .py, .toml, .json files")
+        raise InvalidInput(
+            f"{scenario}: no such scenario; there are {known}, and .py, .toml, .json files"
+        )
     if not path.is_file():
         raise InvalidInput(f"{scenario}: not a file that can be read")
     if path.suffix == ".py":

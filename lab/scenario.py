@@ -1,6 +1,6 @@
 """The experiment: a question, a workload, and the strategies that are to face it."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -19,9 +19,9 @@ from lab.workload import Workload
 if TYPE_CHECKING:
     KnownStrategy = Strategy
 else:
-    KnownStrategy = Annotated[Union[STRATEGIES], Field(discriminator="kind")]
+    KnownStrategy = Annotated[STRATEGIES, Field(discriminator="kind")]
 
-QUICK_SECONDS = 2.0
+QUICK_SECONDS = 1.5
 
 
 def _pass_instances(value: Any, known: ValidatorFunctionWrapHandler) -> Strategy:
@@ -52,7 +52,7 @@ class Scenario(Description):
     """One experiment, to be simulated, measured and compared.
 
     `processes` says whether source, broker and target are separate processes or one. In quick
-    mode the duration is `quick_duration`, by default two seconds at most. What takes too long in
+    mode the duration is `quick_duration`, by default 1.5 seconds at most. What takes too long in
     real time is measured `speed_up` times as fast: the same messages that much closer together,
     and polls that much more often.
     """
@@ -85,11 +85,11 @@ class Scenario(Description):
         return self
 
     def quick(self) -> "Scenario":
-        """Return the same scenario made short: less time and two replications."""
+        """Return the same scenario made short: less time and three replications at most."""
         limit = self.quick_duration or QUICK_SECONDS
         changes: dict[str, Any] = {
             "workload": _shorten(self.workload, limit),
-            "replications": min(self.replications, 2),
+            "replications": min(self.replications, 3),
         }
         return self.model_copy(update=changes)
 
@@ -144,7 +144,9 @@ def _set_strategies(
             plain[keys[0]] = value
             found = True
     if not found:
-        knobs = sorted({k for s in scenario.strategies for k in type(s).model_fields if k != "kind"})
+        knobs = sorted(
+            {k for s in scenario.strategies for k in type(s).model_fields if k != "kind"}
+        )
         raise InvalidInput(
             f"--set {setting}: no strategy here has '{'.'.join(keys)}'; knobs are {', '.join(knobs)}"
         )

@@ -75,9 +75,10 @@ class Trace:
     """Arrays of equal length, sorted by consumer and then by message.
 
     `size` is in bytes; `created` is the intended time, `sent` when the source sent it,
-    `at_broker` when the broker had it, `left_broker` when the broker (last) sent it,
+    `at_broker` when the broker had it, `left_broker` when the broker (first) sent it on,
     `received` when the consumer (first) had it, `started` and `done` the (first) work on it,
-    `acked` when the sender knew. `attempts` counts deliveries, `fate` is a `Fate`.
+    `acked` when the sender knew. `attempts` counts deliveries, `fate` is a `Fate`. Where the
+    source delivers without a broker, `at_broker` is NaN and `left_broker` is when its request left.
     """
 
     message: NDArray[np.int32]

@@ -204,7 +204,9 @@ class Replay(Description):
                 rows = csv.DictReader(file)
                 if self.column not in (rows.fieldnames or ()):
                     known = ", ".join(rows.fieldnames or ())
-                    raise InvalidInput(f"{self.path}: no column '{self.column}'; there are: {known}")
+                    raise InvalidInput(
+                        f"{self.path}: no column '{self.column}'; there are: {known}"
+                    )
                 times = [self._time(row[self.column], rows.line_num) for row in rows]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InvalidInput(f"{self.path}: cannot be read: {error}") from None
@@ -217,7 +219,9 @@ class Replay(Description):
             time = math.nan
         if not 0 <= time < math.inf:
             need = "a time in seconds, 0 or more"
-            raise InvalidInput(f"{self.path}: line {line}: {self.column}: got {text!r}; need {need}")
+            raise InvalidInput(
+                f"{self.path}: line {line}: {self.column}: got {text!r}; need {need}"
+            )
         return time
 
 

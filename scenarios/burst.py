@@ -16,9 +16,7 @@ from lab import (
 scenario = Scenario(
     name="burst",
     question=__doc__,
-    workload=Workload(
-        arrivals=OnOff(rate=2000, on=0.5, off=2.0), work=0.0005, duration=10, seed=7
-    ),
+    workload=Workload(arrivals=OnOff(rate=2000, on=0.5, off=2.0), work=0.0005, duration=10, seed=7),
     strategies=[
         WebSocketPush(),
         WebSocketPush(acks=True, credits=20),

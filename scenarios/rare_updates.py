@@ -20,7 +20,9 @@ HALF_HOUR = 1_800.0  # seconds
 scenario = Scenario(
     name="rare_updates",
     question=__doc__,
-    workload=Workload(arrivals=Periodic(rate=1 / HALF_HOUR), size=60, duration=16 * HALF_HOUR, seed=7),
+    workload=Workload(
+        arrivals=Periodic(rate=1 / HALF_HOUR), size=60, duration=16 * HALF_HOUR, seed=7
+    ),
     speed_up=1_800,
     strategies=[
         WebSocketPush(),

@@ -1,6 +1,16 @@
 """A consumer needs 9 ms for each message, and one comes every 10 ms on average: where do they wait?"""
 
-from lab import Exponential, LongPoll, Poisson, Scenario, ShortPoll, Webhook, WebSocketPush, Workload, main
+from lab import (
+    Exponential,
+    LongPoll,
+    Poisson,
+    Scenario,
+    ShortPoll,
+    Webhook,
+    WebSocketPush,
+    Workload,
+    main,
+)
 
 scenario = Scenario(
     name="slow_consumer",

@@ -113,9 +113,7 @@ def settle(fate: NDArray[np.int8], done: NDArray[np.float64]) -> None:
     fate[~np.isnan(done)] = Fate.DELIVERED
 
 
-def peak_queues(
-    accepted: NDArray[np.float64], started: NDArray[np.float64], consumers: int
-) -> int:
+def peak_queues(accepted: NDArray[np.float64], started: NDArray[np.float64], consumers: int) -> int:
     """Return the longest queue of any consumer; rows are sorted by consumer."""
     parts = zip(np.split(accepted, consumers), np.split(started, consumers), strict=True)
     return max(peak_queue(a, s) for a, s in parts)

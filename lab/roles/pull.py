@@ -55,7 +55,9 @@ class PullBroker:
 
     def _fetch(self, fetch: Fetch, now: float) -> Sequence[Message]:
         who = fetch.consumer
-        self.held.pop(who, None)  # a consumer asks one thing at a time: a new fetch replaces the old
+        self.held.pop(
+            who, None
+        )  # a consumer asks one thing at a time: a new fetch replaces the old
         offset = fetch.offset
         if offset is None:
             offset = max(self.position[who], self.log.start)

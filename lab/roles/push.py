@@ -229,7 +229,9 @@ class PushBroker:
         excess = len(session.buffer) - self.policy.buffer
         if excess <= 0:
             return ()
-        take = session.buffer.pop if self.policy.overflow == "drop_newest" else session.buffer.popleft
+        take = (
+            session.buffer.pop if self.policy.overflow == "drop_newest" else session.buffer.popleft
+        )
         return (Dropped(session.consumer, [take().message for _ in range(int(excess))]),)
 
     def _plan(self) -> None:
@@ -251,6 +253,5 @@ class PushBroker:
     def _has_window(self, session: Session) -> bool:
         policy = self.policy
         return (
-            len(session.unacked) < policy.concurrency
-            and session.unacked_messages < policy.credits
+            len(session.unacked) < policy.concurrency and session.unacked_messages < policy.credits
         )

@@ -175,7 +175,8 @@ class Broker(Actor):
         now, who = self.site.now(), output.consumer
         left, attempts = self.left[who], self.attempts[who]
         for m in output.messages:
-            left[m] = now
+            if left[m] != left[m]:  # NaN
+                left[m] = now
             attempts[m] += 1
         if self.tracked:
             self.site.ledger.sent(output)

@@ -171,8 +171,7 @@ def _merge(job: side.Job, results: dict[str, dict[str, Any]], manifest: dict[str
         for column in names
     }
     if job.strategy.brokerless:
-        columns["sent"] = columns["left_broker"]
-        columns["left_broker"] = columns["at_broker"] = np.full((1, n), np.nan)
+        columns["at_broker"] = np.full((1, n), np.nan)
     fate = columns["fate"]
     common.settle(fate, columns["done"])
     if (fate == Fate.IN_FLIGHT).any():

@@ -71,9 +71,7 @@ class Side:
             self.source = Source(Producer(memoryview(job.messages.created)), self.site)
         if place.broker == name:
             tracked = common.acknowledges(job.strategy)
-            setting = BrokerSetting(
-                job.consumers, job.retention, memoryview(job.messages.size)
-            )
+            setting = BrokerSetting(job.consumers, job.retention, memoryview(job.messages.size))
             self.broker = Broker(job.strategy.broker(setting), self.site, tracked)
         if place.target == name:
             for index in range(job.consumers):
@@ -120,9 +118,7 @@ class Side:
             self.servers["http"] = server
         for consumer in self.consumers:
             if wire.duplex:
-                self.clients.append(
-                    ("websocket", WebSocketListener(self.site, consumer, wire))
-                )
+                self.clients.append(("websocket", WebSocketListener(self.site, consumer, wire)))
             else:
                 self.clients.append(("http", EventListener(self.site, consumer, wire)))
 

@@ -173,7 +173,8 @@ class Broker(Actor):
                 who, messages = output.consumer, output.messages
                 left, attempts = self.left[who], self.attempts[who]
                 for m in messages:
-                    left[m] = now
+                    if left[m] == NEVER:
+                        left[m] = now
                     attempts[m] += 1
                 if prices.tracked:
                     self.shared.ledger.sent(output)

@@ -199,8 +199,7 @@ class EventLoop:
         heappush(self.planned, at)
         self.env.schedule(self.event, self.rank, at - self.env.now)
         for loop in self.may_reach:
-            if at < loop.horizon:
-                loop.horizon = at
+            loop.horizon = min(loop.horizon, at)
 
     def _coldness(self, idle: int) -> float:
         if not self.cold:
@@ -211,7 +210,7 @@ class EventLoop:
         factor = self._coldness(idle) if idle > 0 else 1.0
         if self.noise:
             if not self.factors:
-                mean = -self.noise**2 / 2
+                mean = -(self.noise**2) / 2
                 self.factors = self.rng.lognormal(mean, self.noise, DRAWS).tolist()
             factor *= self.factors.pop()
         return factor

@@ -59,8 +59,6 @@ class Record:
         n, consumers = len(self.messages), self.consumers
         columns = {name: _in_seconds(column) for name, column in self._columns.items()}
         if brokerless:
-            columns["sent"] = columns["left_broker"]
-            columns["left_broker"] = np.full((consumers, n), np.nan)
             columns["at_broker"] = np.full((1, n), np.nan)
         common.settle(self._fate, columns["done"])
         if (self._fate == Fate.IN_FLIGHT).any():
