@@ -180,7 +180,7 @@ def fit(
         residuals,
         start,
         bounds=(start - reach, start + reach),
-        diff_step=0.05,
+        diff_step=[0.05] * len(start),
         loss="soft_l1",
         f_scale=0.2,
         max_nfev=MOST_STEPS,
@@ -243,18 +243,19 @@ def _errors(samples: list[Sample], physics: Physics) -> dict[str, float]:
 
 def socket_buffer() -> int:
     """Return how many bytes a loopback connection holds for a peer that does not read."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as sender:
-            peer, _ = server.accept()
-            with peer:
-                sender.setblocking(False)
-                held = 0
-                try:
-                    while held < 2**26:
-                        held += sender.send(b"x" * 4096)
-                except BlockingIOError:
-                    pass
-                return held
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+        server.accept()[0],
+    ):
+        sender.setblocking(False)
+        held = 0
+        try:
+            while held < 2**26:
+                held += sender.send(b"x" * 4096)
+        except BlockingIOError:
+            pass
+        return held
 
 
 def calibrate(progress: Progress = silent) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from lab import checks, library, trace
 from lab.compare import ENGINES, Comparison, compare
 from lab.compare import Progress as Report
 from lab.description import InvalidInput
+from lab.engines.common import MeasurementError
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
@@ -291,8 +292,6 @@ def run_scenario(scenario: Scenario) -> None:
 
 def _guarded(command: Callable[..., Any]) -> int:
     """Run a command; answer errors that are the user's with one line, and return the exit status."""
-    from lab.engines.loopback.session import MeasurementError
-
     try:
         return command(standalone_mode=False) or 0
     except InvalidInput as error:

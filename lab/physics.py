@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from lab.description import Count, Description, InvalidInput, Natural, Number, Seconds
 
 SCHEMA = 1
@@ -87,7 +89,7 @@ class Physics(Description):
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
     cores: Count = 2
-    pins: dict[str, Natural] = {"source": 0, "broker": 1, "target": 0}
+    pins: dict[str, Natural] = Field(default={"source": 0, "broker": 1, "target": 0})
 
     def core_of(self, side: str) -> int:
         return self.pins.get(side, 0) % self.cores

@@ -98,10 +98,8 @@ class Scenario(Description):
         busy: Number = self.workload.utilisation
         if busy < 1:
             return []
-        return [
-            f"unstable: each consumer needs {busy:.2f} s of work per second;"
-            " the backlog grows and latency depends on how long the run lasts"
-        ]
+        text = "the backlog grows and latency depends on how long the run lasts"
+        return [f"unstable: each consumer needs {busy:.2f} s of work per second; {text}"]
 
 
 def _shorten(workload: Workload, limit: float) -> Workload:

@@ -19,6 +19,10 @@ from lab.trace import Fate
 CHUNK = 65_536
 
 
+class MeasurementError(RuntimeError):
+    """A measured run that could not be completed; the text says on which side and why."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Which process (or, in simulation, event loop) runs each part, and how the source publishes."""
@@ -69,6 +73,11 @@ class Ledger:
                 del self.answers[message.consumer]
                 return answer.messages
         return ()
+
+
+def view(column: NDArray[Any]) -> Any:
+    """Return a column as a memoryview, whose items are read and written much faster."""
+    return column.data
 
 
 def polls(wire: Wire) -> bool:

@@ -6,7 +6,7 @@ messages into bytes, and an engine carries those over the kind of wire that the 
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 from lab.description import Description
@@ -52,7 +52,7 @@ class BrokerSetting:
     """What the scenario gives every broker: how many consumers, what the log keeps, sizes."""
 
     consumers: int
-    retention: Retention = Retention()
+    retention: Retention = field(default_factory=Retention)
     sizes: Sequence[int] = ()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.engines.common import Ledger
+from lab.engines import common
 from lab.messages import (
     DeadLettered,
     Deliver,
@@ -37,7 +37,7 @@ class Site:
         n = len(messages)
         self.messages = messages
         self.loop = asyncio.get_running_loop()
-        self.ledger = Ledger()
+        self.ledger = common.Ledger()
         self.start = math.inf  # CLOCK_MONOTONIC of the start of the run
         self.columns: dict[str, np.ndarray] = {
             "sent": np.full((1, n), np.nan),
@@ -57,8 +57,8 @@ class Site:
         """Return seconds from the start of the run."""
         return time.monotonic() - self.start
 
-    def views(self, name: str) -> list[memoryview]:
-        return [memoryview(row) for row in self.columns[name]]
+    def views(self, name: str) -> list[Any]:
+        return [common.view(row) for row in self.columns[name]]
 
     def run(self, coroutine: Any) -> asyncio.Task[None]:
         """Run a coroutine as a task of this site; what it raises is reported with the run."""
@@ -195,7 +195,7 @@ class Consumer(Actor):
         super().__init__(role, site)
         self.index = index
         self.worked = Worked(index)
-        self.work = memoryview(site.messages.work)
+        self.work = common.view(site.messages.work)
         self.received = site.views("received")[index]
         self.started = site.views("started")[index]
         self.done = site.views("done")[index]

@@ -24,10 +24,6 @@ BY_SIDE = {  # which side stamps which column
 }
 
 
-class MeasurementError(RuntimeError):
-    """A measured run that could not be completed; the text says on which side and why."""
-
-
 class Session:
     """Processes for measured runs, kept from run to run. Use as a context manager.
 
@@ -121,7 +117,7 @@ class Session:
             self._answer(name)  # closed
         for name, result in results.items():
             if result["errors"]:
-                raise MeasurementError(f"{name}: {result['errors'][0]}")
+                raise common.MeasurementError(f"{name}: {result['errors'][0]}")
         return results
 
     def _wait(self, job: side.Job, start: float, duration: float, drain: float) -> None:
@@ -147,12 +143,12 @@ class Session:
         pipe = self.pipes[name]
         try:
             if not pipe.poll(ANSWER_DEADLINE):
-                raise MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
+                raise common.MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
             answer = pipe.recv()
         except EOFError:
-            raise MeasurementError(f"{name}: the process ended") from None
+            raise common.MeasurementError(f"{name}: the process ended") from None
         if isinstance(answer, Exception):
-            raise MeasurementError(f"{name}: {answer}") from answer
+            raise common.MeasurementError(f"{name}: {answer}") from answer
         return answer
 
 

@@ -68,10 +68,10 @@ class Side:
         self.consumers: list[Consumer] = []
         place = job.layout
         if place.source == name:
-            self.source = Source(Producer(memoryview(job.messages.created)), self.site)
+            self.source = Source(Producer(common.view(job.messages.created)), self.site)
         if place.broker == name:
             tracked = common.acknowledges(job.strategy)
-            setting = BrokerSetting(job.consumers, job.retention, memoryview(job.messages.size))
+            setting = BrokerSetting(job.consumers, job.retention, common.view(job.messages.size))
             self.broker = Broker(job.strategy.broker(setting), self.site, tracked)
         if place.target == name:
             for index in range(job.consumers):
@@ -100,7 +100,11 @@ class Side:
     def _wire_calls(self) -> None:
         loop, broker = self.site.loop, self.broker
         assert broker is not None
-        broker.send = lambda m: loop.call_soon(self.consumers[m.consumer].take, m)
+
+        def reply(message: Any) -> None:
+            loop.call_soon(self.consumers[message.consumer].take, message)
+
+        broker.send = reply
         for consumer in self.consumers:
             consumer.send = lambda m: self._call(broker, m)
 
@@ -230,5 +234,5 @@ def main(name: str, pipe: Connection, core: int | None) -> None:
             with asyncio.Runner(loop_factory=settings.new_event_loop) as runner:
                 runner.run(run(name, pipe, job))
             pipe.send("closed")
-        except Exception as error:
-            pipe.send(error)
+        except (OSError, RuntimeError, ValueError, TypeError, LookupError, AssertionError) as error:
+            pipe.send(common.MeasurementError(f"{type(error).__name__}: {error}"))

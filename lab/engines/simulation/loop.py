@@ -12,11 +12,13 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 """
 
 import math
+from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import simpy
+from simpy.events import EventPriority
 
 from lab.physics import Physics
 
@@ -52,7 +54,7 @@ class Turn(simpy.Event):
         super().__init__(env)
         self._ok = True
         self._value = None
-        self.again = [loop.turns]
+        self.again: list[Callable[[Any], None]] = [loop.turns]
         self.callbacks = self.again
 
 
@@ -68,7 +70,7 @@ class EventLoop:
         rng: np.random.Generator,
     ) -> None:
         self.env = env
-        self.rank = rank
+        self.priority = EventPriority(rank)
         self.core = core
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
@@ -108,7 +110,7 @@ class EventLoop:
     def turns(self, event: simpy.Event) -> None:
         """Take turns until another loop may be ahead. The SimPy callback of `self.event`."""
         self.event.callbacks = self.event.again
-        now = self.env.now
+        now = int(self.env.now)
         agenda, planned = self.agenda, self.planned
         heappop(planned)
         self.running = True
@@ -183,8 +185,8 @@ class EventLoop:
         ready = [entry]
         while self.agenda and self.agenda[0][0] <= now:
             ready.append(heappop(self.agenda))
-        for entry in ready:
-            end = entry[3].run(end, now)
+        for *_, item in ready:
+            end = item.run(end, now)
         return end
 
     def _next_turn(self) -> int:
@@ -197,7 +199,7 @@ class EventLoop:
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)
-        self.env.schedule(self.event, self.rank, at - self.env.now)
+        self.env.schedule(self.event, self.priority, at - self.env.now)
         for loop in self.may_reach:
             loop.horizon = min(loop.horizon, at)
 

@@ -1,7 +1,8 @@
 """What each protocol message costs on each kind of wire: CPU nanoseconds and bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lab.engines.simulation.loop import SECOND
 from lab.engines.simulation.record import Record
@@ -38,9 +39,9 @@ class Prices:
     take a held request up again; `empty_head` is the size of an answer that holds no records.
     """
 
-    send: dict[type, Price]
-    receive: dict[type, Price]
-    head: dict[type, int]
+    send: Mapping[Any, Price]
+    receive: Mapping[Any, Price]
+    head: Mapping[Any, int]
     tracked: bool = False
     resume: float = 0.0
     empty_head: int = 0
@@ -76,6 +77,7 @@ class Quotes:
 
 def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
     """Return the prices on `wire`."""
+    kinds: tuple[type, ...]
     if isinstance(wire, Call):
         kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
         cost = dict.fromkeys(kinds, _price(physics.call))
@@ -91,9 +93,10 @@ def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
 def _exchange(wire: Exchange, physics: Physics, tracked: bool) -> Prices:
     costs, new = physics.exchange, physics.connection
     extra = (0.0, 0.0) if wire.keep_alive else (new.client * SECOND, new.server * SECOND)
-    asks, answers = REQUESTS_TO_BROKER, ANSWERS_OF_BROKER
+    asks: tuple[type, ...] = REQUESTS_TO_BROKER
+    answers: tuple[type, ...] = ANSWERS_OF_BROKER
     if wire.server == "consumer":
-        asks, answers = (Deliver,), (Ack, Nack)  # type: ignore[assignment]
+        asks, answers = (Deliver,), (Ack, Nack)
     send = dict.fromkeys(asks, _price(costs.request, extra[0]))
     send |= dict.fromkeys(answers, _price(costs.reply))
     receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))

@@ -22,10 +22,10 @@ class Record:
         n = len(messages)
         self.messages = messages
         self.consumers = consumers
-        self.created = memoryview(messages.created)
-        self.work = memoryview(messages.work)
+        self.created = common.view(messages.created)
+        self.work = common.view(messages.work)
         self.has_work = bool(messages.work.any())
-        self.sizes = memoryview(messages.size)
+        self.sizes = common.view(messages.size)
         uniform = n > 0 and bool((messages.size == messages.size[0]).all())
         self.uniform_size = int(messages.size[0]) if uniform else 0
         self._columns: dict[str, NDArray[np.int64]] = {}
@@ -37,14 +37,14 @@ class Record:
         self.done = self._stamps("done", n, consumers)
         self.acked = self._stamps("acked", n, consumers)
         self._attempts = np.zeros((consumers, n), np.int16)
-        self.attempts = [memoryview(row) for row in self._attempts]
+        self.attempts = [common.view(row) for row in self._attempts]
         self._fate = np.zeros((consumers, n), np.int8)
-        self.fate = [memoryview(row) for row in self._fate]
+        self.fate = [common.view(row) for row in self._fate]
 
-    def _stamps(self, name: str, count: int, rows: int = 1) -> list[memoryview]:
+    def _stamps(self, name: str, count: int, rows: int = 1) -> list[Any]:
         column = np.full((rows, count), NEVER, np.int64)
         self._columns[name] = column
-        return [memoryview(row) for row in column]
+        return [common.view(row) for row in column]
 
     def bytes_of(self, messages: Any) -> int:
         """Return the sum of the messages' sizes, with the separators between their records."""
