@@ -1,5 +1,7 @@
 """The experiment: a question, a workload, and the strategies that are to face it."""
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,7 +21,7 @@ from lab.workload import Workload
 if TYPE_CHECKING:
     KnownStrategy = Strategy
 else:
-    KnownStrategy = Annotated[STRATEGIES, Field(discriminator="kind")]
+    KnownStrategy = Annotated[reduce(or_, STRATEGIES), Field(discriminator="kind")]
 
 QUICK_SECONDS = 1.5
 
