@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 PIPELINE_COST = 20e-6  # seconds of CPU at each node, and of delay on each link
 
 
-def push(created: NDArray, cost: float = PIPELINE_COST) -> list[float]:
+def push(
+    created: NDArray, cost: float = PIPELINE_COST, delay: float = PIPELINE_COST
+) -> list[float]:
     """Producer → broker → consumer, every message on its way a process of its own."""
     env = simpy.Environment()
     to_broker, to_consumer = simpy.Store(env), simpy.Store(env)
     latencies = []
 
     def carry(message, store):
-        yield env.timeout(cost)
+        yield env.timeout(delay)
         yield store.put(message)
 
     def producer():
@@ -43,14 +45,19 @@ def push(created: NDArray, cost: float = PIPELINE_COST) -> list[float]:
     return latencies
 
 
-def poll(created: NDArray, interval: float = 0.1, cost: float = PIPELINE_COST) -> list[float]:
+def poll(
+    created: NDArray,
+    cost: float = PIPELINE_COST,
+    delay: float = PIPELINE_COST,
+    interval: float = 0.1,
+) -> list[float]:
     """Producer → broker, and a consumer that takes everything there is at each poll."""
     env = simpy.Environment()
     to_broker, log = simpy.Store(env), simpy.Store(env)
     latencies = []
 
     def carry(message):
-        yield env.timeout(cost)
+        yield env.timeout(delay)
         yield to_broker.put(message)
 
     def producer():

@@ -13,12 +13,14 @@ from lab.engines.simulation import simulate
 from lab.physics import IDEAL, Physics
 from lab.scenario import Retention, Scenario
 from lab.strategies import (
+    STRATEGIES,
     HttpIngest,
     InProcessLongPoll,
     LongPoll,
     PollThenPull,
     ServerSentEvents,
     ShortPoll,
+    Strategy,
     Webhook,
     WebSocketPush,
 )
@@ -53,6 +55,7 @@ def measure(scenario: Scenario, strategy: Any, replication: int = 0) -> Trace:
 
 __all__ = [
     "IDEAL",
+    "STRATEGIES",
     "Comparison",
     "Constant",
     "Exponential",
@@ -71,6 +74,7 @@ __all__ = [
     "Scenario",
     "ServerSentEvents",
     "ShortPoll",
+    "Strategy",
     "Trace",
     "Uniform",
     "WebSocketPush",

@@ -35,7 +35,6 @@ this machine's loopback interface. Start with: pushpull compare --quick
 app = typer.Typer(
     help=HELP,
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -75,6 +74,16 @@ Port = Annotated[
     int | None,
     typer.Option(help="Let the server listen on this port, to watch it. Default: any free port."),
 ]
+
+
+class Interrupted(Exception):
+    """Ctrl-C; the text says what became of the output."""
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("list")
@@ -189,16 +198,26 @@ def _compare(
             raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
     _check_port(port)
     _check_folder(out)
-    with _progress() as report:
-        comparison = compare(scenario, engines=engines, progress=report, port=port or 0)
-    if out is not None:
-        comparison.save(out)
+    comparison = _run(scenario, engines, out, port or 0)
     if as_json:
         _print_json(comparison.to_json())
     else:
         _show(comparison, out)
     if comparison.violations:
         raise typer.Exit(1)
+
+
+def _run(scenario: Scenario, engines: list[str], out: Path | None, port: int) -> Comparison:
+    state = "nothing was written"
+    try:
+        with _progress() as report:
+            comparison = compare(scenario, engines=engines, progress=report, port=port)
+        if out is not None:
+            state = f"what is in {out} is incomplete"
+            comparison.save(out)
+    except KeyboardInterrupt:
+        raise Interrupted(state) from None
+    return comparison
 
 
 def _show(comparison: Comparison, out: Path | None) -> None:
@@ -250,8 +269,12 @@ def _check_port(port: int | None) -> None:
 
 
 def _check_folder(out: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise InvalidInput(f"--out: got {out}; need a folder")
+    """Refuse a folder that cannot be written before a long run rather than after it."""
+    if out is None:
+        return
+    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
+    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
+        raise InvalidInput(f"--out: got {out}; need a folder that can be written")
 
 
 def _question(scenario: Scenario) -> str:
@@ -293,11 +316,15 @@ def run_scenario(scenario: Scenario) -> None:
 def _guarded(command: Callable[..., Any]) -> int:
     """Run a command; answer errors that are the user's with one line, and return the exit status."""
     try:
-        return command(standalone_mode=False) or 0
+        status = command(standalone_mode=False) or 0
+        sys.stdout.flush()
+        return status
     except InvalidInput as error:
         return _fail(str(error), 2)
+    except Interrupted as error:
+        return _fail(f"interrupted; {error}", 130)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing was written", 130)
+        return _fail("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

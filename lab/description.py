@@ -52,6 +52,16 @@ class Description(BaseModel):
         }
 
 
+SHORTER = {  # what pydantic says, and what the lab says
+    "Value error, ": "",
+    "need ": "",
+    "Input should be a valid dictionary or object to extract fields from": "fields",
+    "Input should be a valid ": "a ",
+    "Input should be ": "",
+    "String should match pattern": "text that matches",
+}
+
+
 def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:
     """Return the first of `error`'s complaints as one line."""
     first = error.errors(include_url=False)[0]
@@ -64,14 +74,16 @@ def explain(error: ValidationError, where: str, model: type[BaseModel] | None = 
         return f"{where}: {path}.kind: missing"
     if first["type"] == "extra_forbidden":
         known = _known_fields(model, first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        need = f"no such key; did you mean '{near[0]}'?" if near else _one_of(known)
-        return f"{where}: {path}: {need}"
+        return f"{where}: {path}: {no_such(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{where}: {path}: missing"
-    need = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    need = need.removeprefix("need ")
-    return f"{where}: {path}: got {got}; need {need}" if path else f"{where}: need {need}"
+    need = first["msg"]
+    for words, shorter in SHORTER.items():
+        need = need.replace(words, shorter)
+    if first["type"] == "value_error" and isinstance(first["input"], dict | BaseModel):
+        got = ""  # several fields do not fit together: the text says which
+    whole = f"got {got}; need {need}" if got and path else f"need {need}"
+    return ": ".join(part for part in (where, path, whole) if part)
 
 
 def _path(location: tuple[int | str, ...], tags: set[str]) -> str:
@@ -90,8 +102,12 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _one_of(known: list[str]) -> str:
-    return f"no such key; known are {', '.join(known)}" if known else "no such key"
+def no_such(name: str, known: list[str], what: str = "key") -> str:
+    """Say that there is no key of that name, and which was meant or which there are."""
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"no such {what}; did you mean '{near[0]}'?"
+    return f"no such {what}; known are {', '.join(known)}" if known else f"no such {what}"
 
 
 def _known_fields(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[str]:

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import sys
 import tomllib
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ def find(scenario: str) -> Scenario:
         raise InvalidInput(
             f"{scenario}: no such scenario; there are {known}, and .py, .toml, .json files"
         )
-    if not path.is_file():
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
         raise InvalidInput(f"{scenario}: not a file that can be read")
     if path.suffix == ".py":
         return _from_script(path)
@@ -47,17 +49,7 @@ def find(scenario: str) -> Scenario:
 
 
 def _from_script(path: Path) -> Scenario:
-    spec = importlib.util.spec_from_file_location(f"scenarios.{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # classes defined there can then be found by other processes
-    try:
-        spec.loader.exec_module(module)
-    except ValidationError as error:
-        raise InvalidInput(explain(error, str(path))) from None
-    except (SyntaxError, OSError, ImportError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: {' '.join(str(error).split())}") from None
-    scenario = getattr(module, "scenario", None)
+    scenario = _run_script(path).get("scenario")
     if not isinstance(scenario, Scenario):
         raise InvalidInput(f"{path}: scenario: missing; need scenario = Scenario(...)")
     if "name" in scenario.model_fields_set:
@@ -65,19 +57,62 @@ def _from_script(path: Path) -> Scenario:
     return scenario.model_copy(update={"name": _name(path)})
 
 
+def _run_script(path: Path) -> dict[str, Any]:
+    """Return what a script defines, by name."""
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ValidationError as error:
+        raise InvalidInput(explain(error, str(path))) from error
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    except Exception as error:
+        raise InvalidInput(f"{path}: {_complaint(error, path)}") from error
+    return vars(module)
+
+
+def _module_name(path: Path) -> str:
+    """Return a name by which other processes, which share `sys.path`, find a script's classes.
+
+    A script that is called like a module that exists keeps its classes to this process.
+    """
+    parent = str(path.parent.resolve())
+    if parent not in sys.path:
+        sys.path.append(parent)
+    usual = path.stem.isidentifier() and not path.stem.startswith("_")
+    spec = importlib.util.find_spec(path.stem) if usual else None
+    found = spec is not None and spec.origin == str(path.resolve())
+    return path.stem if found else f"scenarios.{path.stem}"
+
+
+def _complaint(error: Exception, path: Path) -> str:
+    """Return what went wrong in a script, and in which of its lines."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {error}"
+
+
 def _name(path: Path) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in path.stem)[:60]
 
 
 def _data(path: Path) -> dict[str, Any]:
-    raw = path.read_bytes()[: LARGEST_FILE + 1]
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_FILE + 1)
     if len(raw) > LARGEST_FILE:
         raise InvalidInput(f"{path}: larger than {LARGEST_FILE} bytes")
     if raw.startswith(b"\xef\xbb\xbf"):
         raise InvalidInput(f"{path}: begins with a byte-order mark; need plain UTF-8")
     try:
         text = raw.decode("utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, **STRICT)
+        if path.suffix == ".toml":
+            data = tomllib.loads(text)
+        else:
+            data = json.loads(text, object_pairs_hook=_unique)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from None
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -93,10 +128,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
         raise InvalidInput(f"{twice}: stands twice")
     return data
-
-
-def _not_a_number(text: str) -> Any:
-    raise InvalidInput(f"got {text}; need a finite number")
-
-
-STRICT: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _not_a_number}

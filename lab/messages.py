@@ -5,7 +5,7 @@ it has in the workload; its bytes are put in by the engine. Offsets are position
 `consumer` is the consumer's index, 0, 1, 2, …
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -161,11 +161,14 @@ class Role(Protocol):
     `now` and `wake_at` are seconds from the start of the run. An engine calls `wake` at the first
     moment it can at or after `wake_at`, never before, and sends every message it gets back.
     While `accepting` is False the role wants nothing more read from its connection.
+
+    Messages are to be sent in the order given, each before the next is asked for: a role that
+    catches up after `Writable` makes them as it goes and stops when a send is `Blocked`.
     """
 
     wake_at: float
     accepting: bool
 
-    def receive(self, message: Message, now: float) -> Sequence[Message]: ...
+    def receive(self, message: Message, now: float) -> Iterable[Message]: ...
 
-    def wake(self, now: float) -> Sequence[Message]: ...
+    def wake(self, now: float) -> Iterable[Message]: ...

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from lab import roles
-from lab.description import Count, Description, InvalidInput, Number, PositiveSeconds
+from lab.description import Count, Description, InvalidInput, Number, PositiveSeconds, no_such
 from lab.strategies import STRATEGIES, Strategy
 from lab.strategies.short_poll import Pull
 from lab.workload import Workload
@@ -127,8 +127,24 @@ def override(scenario: Scenario, settings: list[str]) -> Scenario:
             _set_strategies(scenario, data, keys[1:], _value(text), setting)
         else:
             _set(data, keys, _value(text), setting)
+        _restore(scenario, data, setting)
         scenario = Scenario.read(data, f"--set {setting}")
     return scenario
+
+
+def _restore(scenario: Scenario, data: dict[str, Any], setting: str) -> None:
+    """Read back the strategies whose class is not a listed one, which plain data do not tell."""
+    classes = [type(strategy) for strategy in scenario.strategies]
+    plain = data["strategies"]
+    if isinstance(plain, list) and len(plain) == len(classes):
+        data["strategies"] = [
+            item if cls in STRATEGIES else cls.read(_without_kind(item), f"--set {setting}")
+            for cls, item in zip(classes, plain, strict=True)
+        ]
+
+
+def _without_kind(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key != "kind"}
 
 
 def _set_strategies(
@@ -144,12 +160,10 @@ def _set_strategies(
             plain[keys[0]] = value
             found = True
     if not found:
-        knobs = sorted(
-            {k for s in scenario.strategies for k in type(s).model_fields if k != "kind"}
-        )
-        raise InvalidInput(
-            f"--set {setting}: no strategy here has '{'.'.join(keys)}'; knobs are {', '.join(knobs)}"
-        )
+        known = {k for s in scenario.strategies for k in type(s).model_fields} - {"kind"}
+        wrong = ".".join(keys)
+        need = no_such(wrong, sorted(known | names), "knob")
+        raise InvalidInput(f"--set {setting}: '{wrong}': {need}")
 
 
 def _set(data: dict[str, Any], keys: list[str], value: Any, setting: str) -> None:

@@ -5,7 +5,7 @@ NumPy arrays without pickle, with a manifest that is enough to run it again.
 """
 
 import json
-import zipfile
+import os
 from dataclasses import asdict, dataclass, field, fields
 from enum import IntEnum
 from pathlib import Path
@@ -139,23 +139,33 @@ class Trace:
 
 def load(path: Path) -> Trace:
     """Read a saved trace; raises `InvalidInput` if the file is not a whole and sane one."""
-    if not path.is_file():
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
         raise InvalidInput(f"{path}: not a file that can be read")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         head = json.loads(arrays.pop("head").tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError):
-        raise InvalidInput(f"{path}: not a trace, or cut off") from None
-    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
-        raise InvalidInput(f"{path}: schema: got {head.get('schema')!r}; need {SCHEMA}")
+    except Exception as error:  # there is no end to what NumPy raises on a damaged file
+        raise InvalidInput(f"{path}: not a trace, or cut off") from error
+    schema = head.get("schema") if isinstance(head, dict) else None
+    if schema != SCHEMA:
+        raise InvalidInput(f"{path}: schema: got {schema!r}; need {SCHEMA}")
     try:
         counters = Counters(**head["counters"])
-        trace = Trace(counters=counters, manifest=head["manifest"], **arrays)
-    except (TypeError, KeyError):
+        trace = Trace(counters=counters, manifest=dict(head["manifest"]), **arrays)
+    except (TypeError, ValueError, KeyError):
         raise InvalidInput(f"{path}: columns are missing or unknown") from None
+    _check_columns(trace, str(path))
     _check_rows(trace, str(path))
     return trace
+
+
+def _check_columns(trace: Trace, where: str) -> None:
+    for name, column in trace.columns().items():
+        need = "f" if name in STAMPS else "i"
+        if column.ndim != 1 or column.dtype.kind != need:
+            what = "times" if need == "f" else "whole numbers"
+            raise InvalidInput(f"{where}: {name}: need a column of {what}")
 
 
 def _check_rows(trace: Trace, where: str) -> None:

@@ -28,6 +28,8 @@ from lab.description import (
 Floats = NDArray[np.float64]
 
 MOST_MESSAGES = 20_000_000  # about 2.5 GB of trace: beyond that a run is refused before it starts
+MOST_BURSTS = 1_000_000
+LONGEST = 1e9  # seconds; simulation counts nanoseconds in 64 bits
 NANOSECONDS = 1e9
 
 
@@ -163,6 +165,10 @@ class OnOff(Description):
             raise ValueError("need bursts that last: on > 0")
         return self
 
+    def bursts(self, duration: float) -> float:
+        """Return how many bursts begin in that time, about."""
+        return duration / (self.on.mean + self.off.mean)
+
     @property
     def mean_rate(self) -> float:
         return self.rate * self.on.mean / (self.on.mean + self.off.mean)
@@ -170,12 +176,11 @@ class OnOff(Description):
     def draw(self, duration: float, rng: np.random.Generator) -> Floats:
         bursts, start = [], 0.0
         while start < duration:
-            length = float(self.on.draw(1, rng)[0])
+            length = min(float(self.on.draw(1, rng)[0]), duration - start)
             count = rng.poisson(self.rate * length)
             bursts.append(start + np.sort(rng.uniform(0, length, count)))
             start += length + float(self.off.draw(1, rng)[0])
-        times = np.concatenate(bursts) if bursts else np.empty(0)
-        return times[times <= duration]
+        return np.concatenate(bursts) if bursts else np.empty(0)
 
 
 class Replay(Description):
@@ -259,7 +264,7 @@ class Workload(Description):
     size: Distribution = Constant(value=100)
     work: Distribution = Constant(value=0)
     consumers: Annotated[Count, Field(le=1000)] = 1
-    duration: PositiveSeconds = 10.0
+    duration: Annotated[PositiveSeconds, Field(le=LONGEST)] = 10.0
     warm_up: Seconds = 0.0
     seed: Natural = 1
 
@@ -271,13 +276,17 @@ class Workload(Description):
             )
         if self.size.mean > 10_000_000:
             raise ValueError(f"need messages of at most 10 MB, got {self.size.mean:g} bytes")
+        if self.work.mean > LONGEST:
+            raise ValueError(f"need work of at most {LONGEST:g} s, got {self.work.mean:g} s")
         if not isinstance(self.arrivals, Replay):
             self._check_count(self.arrivals.mean_rate * self.duration * self.consumers)
+        if isinstance(self.arrivals, OnOff) and self.arrivals.bursts(self.duration) > MOST_BURSTS:
+            raise ValueError(f"need at most {MOST_BURSTS:,} bursts")
         return self
 
     def _check_count(self, expected: float) -> None:
         if expected > MOST_MESSAGES:
-            raise ValueError(
+            raise InvalidInput(
                 f"need at most {MOST_MESSAGES:,} deliveries; these are about {expected:.3g} and would"
                 f" take about {expected / 100_000 / 3600:.3g} hours and {expected * 120 / 1e9:.3g} GB"
             )
@@ -292,6 +301,7 @@ class Workload(Description):
         streams = np.random.SeedSequence(self.seed, spawn_key=(replication,)).spawn(3)
         arrivals, sizes, works = (np.random.default_rng(s) for s in streams)
         created = _whole_nanoseconds(self.arrivals.draw(self.duration, arrivals))
+        self._check_count(len(created) * self.consumers)
         size = self.size.draw(len(created), sizes)
         return Messages(
             created=created,

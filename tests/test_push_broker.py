@@ -2,6 +2,7 @@
 
 from transcripts import check
 
+from lab.messages import Blocked, Deliver, Publish, Subscribe, Writable
 from lab.roles import Log, PushBroker, Retention
 from lab.roles.push import PushPolicy
 
@@ -45,6 +46,17 @@ def test_blocked_connection_holds_its_own_messages_only() -> None:
         0.400 -> Deliver(consumer=1, offset=2, messages=[2])
         """,
     )
+
+
+def test_catching_up_stops_when_the_connection_is_full_again() -> None:
+    broker = PushBroker(PushPolicy())
+    for event in (Subscribe(0), Blocked(0), Publish([0, 1, 2])):
+        assert not list(broker.receive(event, 0.0))
+    backlog = iter(broker.receive(Writable(0), 0.1))
+    assert next(backlog) == Deliver(0, 0, [0])
+    assert not list(broker.receive(Blocked(0), 0.1))
+    assert list(backlog) == []
+    assert list(broker.receive(Writable(0), 0.2)) == [Deliver(0, 1, [1]), Deliver(0, 2, [2])]
 
 
 def test_full_batch_goes_at_once_and_a_smaller_one_lingers() -> None:
@@ -150,7 +162,7 @@ def test_full_buffer_drops_the_newest() -> None:
     )
 
 
-def test_full_buffer_drops_the_oldest_and_no_batch_spans_the_gap() -> None:
+def test_full_buffer_drops_the_oldest() -> None:
     check(
         PushBroker(PushPolicy(buffer=2, overflow="drop_oldest", batch_size=4)),
         """
@@ -166,20 +178,22 @@ def test_full_buffer_drops_the_oldest_and_no_batch_spans_the_gap() -> None:
     )
 
 
-def test_delivery_after_a_drop_starts_at_its_own_offset() -> None:
+def test_no_batch_spans_a_gap() -> None:
     check(
-        PushBroker(PushPolicy(acks=True, credits=2, buffer=1, batch_size=4)),
+        PushBroker(PushPolicy(acks=True, concurrency=1, buffer=3, batch_size=2)),
         """
         0.000 <- Subscribe()
-        0.100 <- Publish(messages=[0, 1, 2, 3])
+        0.100 <- Publish(messages=[0, 1, 2, 3, 4])
         0.100 -> Deliver(offset=0, messages=[0, 1])
-        0.100 -> Dropped(messages=[3])
-        0.200 <- Publish(messages=[4])
-        0.200 -> Dropped(messages=[4])
+        0.200 <- Publish(messages=[5])
+        0.200 -> Dropped(messages=[5])
         0.300 <- Ack(offset=0)
-        0.300 -> Deliver(offset=2, messages=[2])
-        0.400 <- Publish(messages=[5])
-        0.400 -> Deliver(offset=5, messages=[5])
+        0.300 -> Deliver(offset=2, messages=[2, 3])
+        0.400 <- Publish(messages=[6])
+        0.500 <- Ack(offset=2)
+        0.500 -> Deliver(offset=4, messages=[4])
+        0.600 <- Ack(offset=4)
+        0.600 -> Deliver(offset=6, messages=[6])
         """,
     )
 

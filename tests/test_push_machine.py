@@ -1,7 +1,7 @@
 """The push broker under any sequence of events: nothing is lost, windows and order are kept."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -29,7 +29,7 @@ POLICIES = st.builds(
     linger=st.sampled_from([0.0, 0.3]),
     credits=COUNTS,
     concurrency=COUNTS,
-    buffer=st.one_of(st.just(math.inf), st.integers(3, 6)),
+    buffer=st.one_of(st.just(math.inf), st.integers(1, 4)),
     overflow=st.sampled_from(["drop_newest", "drop_oldest"]),
     timeout=st.sampled_from([math.inf, 0.4]),
     retry=st.builds(Retry, st.just(0.1), st.just(0.3), st.integers(1, 3)),
@@ -60,7 +60,7 @@ class PushMachine(RuleBasedStateMachine):
         self.end = 0
         self.seen = [Watched(), Watched()]
         for who in range(2):
-            assert not self.broker.receive(Subscribe(who), self.now)
+            assert not list(self.broker.receive(Subscribe(who), self.now))
 
     @rule(count=st.integers(1, 4), step=STEPS)
     def publish(self, count: int, step: float) -> None:
@@ -77,6 +77,16 @@ class PushMachine(RuleBasedStateMachine):
         message: Message = Writable(who) if writable else Blocked(who)
         self._take(self.broker.receive(message, self.now))
 
+    @rule(who=st.integers(0, 1), room=st.integers(1, 4))
+    def trickle(self, who: int, room: int) -> None:
+        """Let `room` deliveries through, as an engine does whose connection is then full again."""
+        watched = self.seen[who]
+        watched.writable = True
+        for sent, output in enumerate(self.broker.receive(Writable(who), self.now), start=1):
+            self._take([output])
+            if sent == room:
+                self.connection(who, False)
+
     @rule(data=st.data(), who=st.integers(0, 1), good=st.booleans(), late=st.booleans())
     def answer(self, data: st.DataObject, who: int, good: bool, late: bool) -> None:
         """Answer any delivery, perhaps an attempt that was given up before."""
@@ -92,7 +102,7 @@ class PushMachine(RuleBasedStateMachine):
             del watched.out[offset]
         elif counts and attempt < self.policy.retry.attempts:
             watched.retrying[offset] = attempt
-        replies = self.broker.receive(kind(who, offset, attempt), self.now)
+        replies = list(self.broker.receive(kind(who, offset, attempt), self.now))
         assert counts or not replies, "a late answer has no effect"
         self._take(replies)
 
@@ -116,7 +126,7 @@ class PushMachine(RuleBasedStateMachine):
                 if self.now >= since + self.policy.timeout and offset not in watched.retrying:
                     watched.retrying[offset] = delivery.attempt
 
-    def _take(self, outputs: Sequence[Message]) -> None:
+    def _take(self, outputs: Iterable[Message]) -> None:
         for output in outputs:
             if isinstance(output, Deliver):
                 self._delivered(output)
@@ -186,8 +196,8 @@ class PushMachine(RuleBasedStateMachine):
             return
         for who in (0, 1):
             self.connection(who, True)
-        for _ in range(1000):
-            self._pass(0.05)
+        for _ in range(200):
+            self._pass(0.3)
             for who, watched in enumerate(self.seen):
                 for delivery, _since in list(watched.out.values()):
                     if delivery.offset not in watched.retrying:

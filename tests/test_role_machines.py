@@ -235,9 +235,10 @@ def test_producer_publishes_each_message_once_and_never_early(
     for step, block in [*events, (9.0, False)]:
         until = now + step
         outputs: list[Message] = []
-        while producer.wake_at <= until:
+        while (at := producer.wake_at) <= until:
             assert not blocked
-            outputs += producer.wake(producer.wake_at)
+            outputs += producer.wake(at)
+            assert producer.wake_at > at, "wants to be woken forever"
         now, blocked = until, block
         outputs += producer.receive(Blocked() if block else Writable(), now)
         published += [m for output in outputs for m in output.messages]  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from transcripts import check
 
-from lab.messages import Publish
+from lab.messages import Blocked, Publish, Writable
 from lab.roles import Log, Producer, Retention, Retry
 
 
@@ -125,6 +125,18 @@ def test_blocked_producer_holds_what_is_due() -> None:
         9.000 end
         """,
     )
+
+
+def test_producer_that_catches_up_stops_when_blocked_again() -> None:
+    producer = Producer([0.1, 0.2, 0.3, 0.9])
+    producer.receive(Blocked(), 0.05)
+    backlog = iter(producer.receive(Writable(), 0.35))
+    assert next(backlog) == Publish((0,))
+    assert not list(producer.receive(Blocked(), 0.35))
+    assert list(backlog) == []
+    assert producer.wake_at == math.inf
+    assert list(producer.receive(Writable(), 0.4)) == [Publish((1,)), Publish((2,))]
+    assert producer.wake_at == 0.9
 
 
 def test_producer_of_nothing() -> None:

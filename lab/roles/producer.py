@@ -4,7 +4,7 @@ Only a connection that takes no more can hold it back; what is then due waits in
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lab.messages import Blocked, Message, Publish, Writable
 
@@ -21,13 +21,13 @@ class Producer:
         self.blocked = False
         self.wake_at = times[0] if len(times) else math.inf
 
-    def receive(self, message: Message, now: float) -> Sequence[Message]:
+    def receive(self, message: Message, now: float) -> Iterable[Message]:
         if isinstance(message, Blocked):
             self.blocked = True
             self.wake_at = math.inf
         elif isinstance(message, Writable):
             self.blocked = False
-            return self.wake(now)
+            return self._catch_up(now)
         return ()
 
     def wake(self, now: float) -> Sequence[Message]:
@@ -40,3 +40,11 @@ class Producer:
         self.next = i
         self.wake_at = times[i] if i < n else math.inf
         return due
+
+    def _catch_up(self, now: float) -> Iterator[Message]:
+        """Publish what became due while blocked, one by one, until blocked again."""
+        while not self.blocked and self.next < self.count and self.times[self.next] <= now:
+            self.next += 1
+            yield Publish((self.next - 1,))
+        if not self.blocked:
+            self.wake_at = self.times[self.next] if self.next < self.count else math.inf

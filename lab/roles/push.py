@@ -7,7 +7,7 @@ Without acks a delivery is forgotten as soon as it is sent: fire and forget.
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Literal, NamedTuple
@@ -85,7 +85,7 @@ class PushBroker:
         self._retries: list[tuple[float, int, int, Deliver]] = []
         self._direct = policy.batch_size == 1 and not policy.acks
 
-    def receive(self, message: Message, now: float) -> Sequence[Message]:
+    def receive(self, message: Message, now: float) -> Iterable[Message]:
         if isinstance(message, Publish):
             return self._publish(message.messages, now)
         if isinstance(message, Ack):
@@ -130,24 +130,20 @@ class PushBroker:
             self._plan()
         return outputs
 
-    def _subscribe(self, message: Subscribe, now: float) -> Sequence[Message]:
+    def _subscribe(self, message: Subscribe, now: float) -> Iterable[Message]:
         session = self.sessions[message.consumer] = Session(message.consumer)
         if self.log is not None and message.offset is not None:
             first = min(max(message.offset, self.log.start), self.log.end)
             missed = self.log.read(first, self.log.end - first)
             session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(missed, first))
-        outputs = self._pump(session, now)
-        self._plan()
-        return outputs
+        return self._pump(session, now)
 
-    def _writable(self, consumer: int, writable: bool, now: float) -> Sequence[Message]:
+    def _writable(self, consumer: int, writable: bool, now: float) -> Iterable[Message]:
         session = self.sessions.get(consumer)
         if session is None:
             return ()
         session.writable = writable
-        outputs = self._pump(session, now)
-        self._plan()
-        return outputs
+        return self._pump(session, now)
 
     def _acked(self, ack: Ack, now: float) -> Sequence[Message]:
         delivery = self._outstanding(ack.consumer, ack.offset, ack.attempt)
@@ -155,9 +151,7 @@ class PushBroker:
             return ()
         session = self.sessions[ack.consumer]
         self._settle(session, delivery)
-        outputs = list(self._pump(session, now))
-        self._plan()
-        return outputs
+        return list(self._pump(session, now))
 
     def _failed(self, who: int, offset: int, attempt: int, now: float) -> Sequence[Message]:
         delivery = self._outstanding(who, offset, attempt)
@@ -169,7 +163,6 @@ class PushBroker:
             self._settle(session, delivery)
             outputs: list[Message] = [DeadLettered(who, delivery.messages)]
             outputs.extend(self._pump(session, now))
-            self._plan()
             return outputs
         again = delivery._replace(attempt=attempt + 1)
         session.unacked[offset] = again
@@ -197,9 +190,8 @@ class PushBroker:
         if self.policy.timeout < math.inf:
             self._deadlines.append((now + self.policy.timeout, delivery))
 
-    def _pump(self, session: Session, now: float) -> list[Message]:
-        """Send from the session's buffer what its connection and windows allow."""
-        outputs: list[Message] = []
+    def _pump(self, session: Session, now: float) -> Iterator[Message]:
+        """Send from the session's buffer, as long as its connection and windows allow."""
         for batch in self._batches(session, now):
             for _ in batch:
                 session.buffer.popleft()
@@ -208,8 +200,8 @@ class PushBroker:
                 session.unacked[delivery.offset] = delivery
                 session.unacked_messages += len(batch)
                 self._watch(delivery, now)
-            outputs.append(delivery)
-        return outputs
+            yield delivery
+        self._plan()
 
     def _batches(self, session: Session, now: float) -> Iterator[list[Waiting]]:
         policy, buffer = self.policy, session.buffer

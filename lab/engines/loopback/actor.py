@@ -3,12 +3,13 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lab.engines import common
+from lab.formats import BadRequest
 from lab.messages import (
     DeadLettered,
     Deliver,
@@ -49,7 +50,7 @@ class Site:
         self.counters = dict.fromkeys(
             ("requests", "empty_replies", "bytes_in", "bytes_out", "bytes_back"), 0
         )
-        self.counts = dict.fromkeys(("done", "settled", "acked"), 0)
+        self.counts = dict.fromkeys(("subscribed", "done", "settled", "acked"), 0)
         self.tasks: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
 
@@ -59,6 +60,13 @@ class Site:
 
     def views(self, name: str) -> list[Any]:
         return [common.view(row) for row in self.columns[name]]
+
+    def check(self, consumer: int, messages: Sequence[int] = ()) -> None:
+        """Refuse what came from the network for a consumer, or of messages, that are not there."""
+        if consumer >= len(self.columns["done"]):
+            raise BadRequest(400, f"consumer: there is no {consumer}")
+        if len(messages) and max(messages) >= len(self.messages):
+            raise BadRequest(400, f"id: there is no message {max(messages)}")
 
     def run(self, coroutine: Any) -> asyncio.Task[None]:
         """Run a coroutine as a task of this site; what it raises is reported with the run."""
@@ -108,7 +116,7 @@ class Actor:
         if self.role.wake_at != self.planned:
             self.plan()
 
-    def emit(self, outputs: Sequence[Any]) -> None:
+    def emit(self, outputs: Iterable[Any]) -> None:
         raise NotImplementedError
 
 
@@ -123,7 +131,7 @@ class Source(Actor):
         super().__init__(role, site)
         self.sent = site.views("sent")[0]
 
-    def emit(self, outputs: Sequence[Any]) -> None:
+    def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
             now = self.site.now()
             for m in output.messages:
@@ -143,6 +151,11 @@ class Broker(Actor):
         self.attempts = site.views("attempts")
         self.fate = site.views("fate")
 
+    def subscribe(self, message: Subscribe) -> None:
+        """Take on a consumer that opened a stream."""
+        self.handle(message)
+        self.site.counts["subscribed"] += 1
+
     def take(self, message: Any) -> None:
         """Take a message that just arrived."""
         now = self.site.now()
@@ -156,7 +169,7 @@ class Broker(Actor):
             self.site.counts["acked"] += len(messages)
         self.handle(message)
 
-    def emit(self, outputs: Sequence[Any]) -> None:
+    def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
             kind = type(output)
             if kind in FATES:
@@ -220,7 +233,7 @@ class Consumer(Actor):
         else:
             self.readable.clear()
 
-    def emit(self, outputs: Sequence[Any]) -> None:
+    def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
             if type(output) is Work:
                 self.todo, self.next = output.messages, 0
@@ -252,8 +265,3 @@ class Consumer(Actor):
         if self.done[m] != self.done[m]:
             self.done[m] = self.site.now()
             self.site.counts["done"] += 1
-
-
-def is_subscription(message: Any) -> bool:
-    """Say whether `message` opens a session, which engines do before the run begins."""
-    return type(message) is Subscribe

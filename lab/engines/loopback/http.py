@@ -9,10 +9,11 @@ from aiohttp import web
 
 from lab.engines.loopback import settings
 from lab.engines.loopback.actor import Actor, Broker, Consumer, Site
-from lab.formats import SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
+from lab.formats import JSON, SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
 from lab.messages import Nack, Subscribe
 from lab.strategies import Exchange
 
+SUPERSEDED = HttpResponse(409, JSON, b'{"error":"a newer request took the place of this one"}')
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -44,6 +45,18 @@ class HttpServer:
         self.runner: web.AppRunner | None = None
         self.port = port
 
+    def route(self, method: str, path: str, handler: Handler) -> None:
+        """Have `handler` answer, unless a page in a browser asks; a `BadRequest` is told as JSON."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            try:
+                _refuse_pages(request)
+                return await handler(request)
+            except BadRequest as error:
+                return web.json_response({"error": error.reason}, status=error.status)
+
+        self.app.router.add_route(method, path, answer)
+
     async def listen(self) -> int:
         self.runner = web.AppRunner(self.app, **settings.SERVER)
         await self.runner.setup()
@@ -74,12 +87,12 @@ class Answering:
             actor.send = self.send
         if wire.server == "broker":
             self.inbound, self.outbound = "bytes_back", "bytes_out"
-            server.app.router.add_get("/records", self._serve, allow_head=False)
-            server.app.router.add_get("/head", self._serve, allow_head=False)
+            server.route("GET", "/records", self._serve)
+            server.route("GET", "/head", self._serve)
         else:
             self.inbound, self.outbound = "bytes_out", "bytes_back"
-            server.app.router.add_post("/messages", self._serve)
-            server.app.router.add_put("/messages/{id}", self._serve)
+            server.route("POST", "/messages", self._serve)
+            server.route("PUT", "/messages/{id}", self._serve)
 
     def send(self, message: Any) -> None:
         if isinstance(message, Subscribe):
@@ -89,16 +102,15 @@ class Answering:
             waiting.set_result(self.form.response(message, self.text))
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        body = await _body(request)
         self.site.counters[self.inbound] += head_bytes(request) + len(body)
         asked = HttpRequest(request.method, request.path, request.query, request.headers, body)
-        try:
-            message: Any = self.form.parse_request(asked)
-            if message.consumer not in self.actors:
-                raise BadRequest(400, f"consumer: there is no {message.consumer}")
-        except BadRequest as error:
-            return web.json_response({"error": error.reason}, status=error.status)
+        message: Any = self.form.parse_request(asked)
+        self.site.check(message.consumer, getattr(message, "messages", ()))
         key = _key(message)
+        before = self.waiting.get(key)
+        if before and not before.done():
+            before.set_result(SUPERSEDED)
         answer = self.waiting[key] = self.site.loop.create_future()
         self.actors[message.consumer].take(message)
         try:
@@ -166,4 +178,21 @@ class Asking:
 
 def _key(message: Any) -> Any:
     """Return what an answer and its request have in common."""
-    return message.consumer, getattr(message, "attempt", 0) and message.offset
+    attempt = getattr(message, "attempt", 0)
+    return message.consumer, attempt, attempt and message.offset
+
+
+def _refuse_pages(request: web.Request) -> None:
+    """Refuse a page in a browser: it sends its Origin or, by a name of its own, another Host."""
+    if "Origin" in request.headers or request.host.partition(":")[0] not in settings.HOSTS:
+        raise BadRequest(403, "not for pages in a browser")
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(settings.BODY_DEADLINE):
+            return await request.read()
+    except TimeoutError:
+        raise BadRequest(408, f"no whole body in {settings.BODY_DEADLINE:g} s") from None

@@ -1,7 +1,11 @@
 """A session of measured runs: it starts the sides' processes once and tells them what to do."""
 
 import multiprocessing
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -11,12 +15,13 @@ import numpy as np
 from lab.engines import common
 from lab.engines.loopback import settings, side
 from lab.scenario import Scenario
-from lab.strategies import Strategy
+from lab.strategies import Strategy, Stream
 from lab.trace import Counters, Fate, Trace
 
 HEAD_START = 0.1  # seconds between telling the sides to start and the start
 POLL = 0.02
 ANSWER_DEADLINE = 30.0
+CLOSE_DEADLINE = 2.0
 BY_SIDE = {  # which side stamps which column
     "source": ("sent",),
     "broker": ("at_broker", "left_broker", "acked", "attempts", "fate"),
@@ -50,8 +55,9 @@ class Session:
         """End the sides' processes."""
         for pipe in self.pipes.values():
             pipe.close()
+        deadline = time.monotonic() + CLOSE_DEADLINE
         for process in self.processes:
-            process.join(2)
+            process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()
@@ -93,7 +99,8 @@ class Session:
             ours, theirs = spawn.Pipe()
             core = settings.core_of(name)
             process = spawn.Process(target=side.main, args=(name, theirs, core), daemon=True)
-            process.start()
+            with _uninterrupted():
+                process.start()
             theirs.close()
             self.pipes[name] = ours
             self.processes.append(process)
@@ -101,13 +108,15 @@ class Session:
     def _run(self, job: side.Job, duration: float, drain: float) -> dict[str, dict[str, Any]]:
         sides = job.layout.sides
         for name in sides:
-            self.pipes[name].send(job)
+            self._send(name, job)
         ports: dict[str, int] = {}
         for name in sides:
             ports |= self._answer(name)
         self._tell(sides, "connect", ports)
         for name in sides:
             self._answer(name)
+        if isinstance(job.strategy.wire, Stream):
+            self._wait_for_subscribers(job)
         start = time.monotonic() + HEAD_START
         self._tell(sides, "go", start)
         self._wait(job, start, duration, drain)
@@ -127,17 +136,35 @@ class Session:
         rows = len(job.messages) * job.consumers
         acks = rows if common.acknowledges(job.strategy) else 0
         while time.monotonic() < start + duration + drain:
-            self._tell(job.layout.sides, "status")
-            counts, errors = zip(*(self._answer(n) for n in job.layout.sides), strict=True)
-            total = {key: sum(c[key] for c in counts) for key in counts[0]}
+            total, failed = self._status(job.layout.sides)
             settled = total["done"] + total["settled"] >= rows
-            if any(errors) or (settled and total["acked"] + total["settled"] >= acks):
+            if failed or (settled and total["acked"] + total["settled"] >= acks):
                 return
             time.sleep(POLL)
 
+    def _wait_for_subscribers(self, job: side.Job) -> None:
+        """Wait until the broker knows all consumers, so that they miss no message."""
+        deadline = time.monotonic() + ANSWER_DEADLINE
+        while self._status(job.layout.sides)[0]["subscribed"] < job.consumers:
+            if time.monotonic() > deadline:
+                raise common.MeasurementError("broker: not every consumer subscribed")
+            time.sleep(POLL)
+
+    def _status(self, sides: list[str]) -> tuple[dict[str, int], bool]:
+        """Return the counts of all sides together, and whether anything went wrong."""
+        self._tell(sides, "status")
+        counts, errors = zip(*(self._answer(name) for name in sides), strict=True)
+        return {key: sum(count[key] for count in counts) for key in counts[0]}, any(errors)
+
     def _tell(self, sides: list[str], command: str, argument: Any = None) -> None:
         for name in sides:
-            self.pipes[name].send((command, argument))
+            self._send(name, (command, argument))
+
+    def _send(self, name: str, message: Any) -> None:
+        try:
+            self.pipes[name].send(message)
+        except OSError:
+            raise common.MeasurementError(f"{name}: the process ended") from None
 
     def _answer(self, name: str) -> Any:
         pipe = self.pipes[name]
@@ -145,11 +172,22 @@ class Session:
             if not pipe.poll(ANSWER_DEADLINE):
                 raise common.MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
             answer = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             raise common.MeasurementError(f"{name}: the process ended") from None
         if isinstance(answer, Exception):
             raise common.MeasurementError(f"{name}: {answer}") from answer
         return answer
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back; a process started meanwhile never sees it: its session ends it."""
+    resource_tracker.ensure_running()  # which would let Ctrl-C through if it started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sleep_until(at: float) -> None:

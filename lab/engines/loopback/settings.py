@@ -12,9 +12,11 @@ import sys
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
+HOSTS = (LOOPBACK, "localhost")  # the names by which a client may call the server
 MAX_FRAME = 64 * 2**20
 MAX_BODY = 64 * 2**20
 SEND_DEADLINE = 30.0  # seconds until a peer that stopped reading is given up
+BODY_DEADLINE = 10.0  # seconds for the body of a request to follow its head
 
 WEBSOCKET: dict[str, Any] = {
     "compression": None,
@@ -49,12 +51,17 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
+def cores() -> list[int]:
+    """Return the cores on which this process may run; none where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def core_of(side: str) -> int | None:
     """Return the core for a side: the broker has one, source and target share the other."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) < 2:
+    mine = cores()
+    if len(mine) < 2:
         return None
-    return cores[1] if side == "broker" else cores[0]
+    return mine[1] if side == "broker" else mine[0]
 
 
 def prepare_process(core: int | None) -> None:
@@ -77,4 +84,5 @@ def described() -> dict[str, Any]:
         "gc": "frozen and off during a run",
         "tcp_nodelay": True,
         "send_deadline": SEND_DEADLINE,
+        "body_deadline": BODY_DEADLINE,
     }

@@ -6,7 +6,6 @@ start at), `status`, and `stop` (returns this side's part of the trace).
 
 import asyncio
 import gc
-import os
 import resource
 import signal
 import time
@@ -30,6 +29,18 @@ from lab.roles import Producer, Retention
 from lab.strategies import BrokerSetting, Call, Exchange, Strategy, Stream
 from lab.workload import Messages
 
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -41,6 +52,10 @@ class Job:
     consumers: int
     retention: Retention
     port: int = 0
+
+
+class SessionEnded(Exception):
+    """The session is gone, or has closed the pipe: there is nobody to run for."""
 
 
 class Server(Protocol):
@@ -182,7 +197,7 @@ class Side:
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,
             "errors": self.site.errors,
-            "core": sorted(os.sched_getaffinity(0)),
+            "core": settings.cores(),
         }
 
     async def close(self) -> None:
@@ -199,7 +214,15 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
     side = Side(name, job)
     commands: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    loop.add_reader(pipe.fileno(), lambda: commands.put_nowait(pipe.recv()))
+
+    def listen() -> None:
+        try:
+            commands.put_nowait(pipe.recv())
+        except (EOFError, OSError):
+            loop.remove_reader(pipe.fileno())
+            commands.put_nowait(("end", None))
+
+    loop.add_reader(pipe.fileno(), listen)
     try:
         pipe.send(await side.listen())
         while True:
@@ -211,9 +234,11 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
                 side.go(argument)
             elif command == "status":
                 pipe.send((side.site.counts, side.site.errors))
-            else:
+            elif command == "stop":
                 pipe.send(side.result())
                 return
+            else:
+                raise SessionEnded
     finally:
         gc.enable()
         gc.unfreeze()
@@ -225,14 +250,21 @@ def main(name: str, pipe: Connection, core: int | None) -> None:
     """Take part in runs until the session closes the pipe. The entry point of a side's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the session ends its sides itself
     settings.prepare_process(core)
-    while True:
-        try:
-            job = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            with asyncio.Runner(loop_factory=settings.new_event_loop) as runner:
-                runner.run(run(name, pipe, job))
-            pipe.send("closed")
-        except (OSError, RuntimeError, ValueError, TypeError, LookupError, AssertionError) as error:
-            pipe.send(common.MeasurementError(f"{type(error).__name__}: {error}"))
+    try:
+        while pipe.poll(None):
+            pipe.send(_take_part(name, pipe))
+    except (SessionEnded, EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _take_part(name: str, pipe: Connection) -> Any:
+    """Take part in the next run; return "closed", or what went wrong."""
+    try:
+        job = pipe.recv()
+        with asyncio.Runner(loop_factory=settings.new_event_loop) as runner:
+            runner.run(run(name, pipe, job))
+    except EOFError:
+        raise SessionEnded from None
+    except FAILURES as error:
+        return common.MeasurementError(f"{type(error).__name__}: {error}")
+    return "closed"

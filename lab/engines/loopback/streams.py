@@ -13,7 +13,7 @@ from lab.engines.loopback import settings
 from lab.engines.loopback.actor import Broker, Consumer, Site, Source
 from lab.engines.loopback.http import HttpServer, client_session, head_bytes
 from lab.engines.loopback.outlet import Outlet
-from lab.formats import BadRequest, JsonStream, Payloads, websocket_size
+from lab.formats import BadRequest, JsonStream, Payloads, websocket_size, whole
 from lab.messages import Ack, Deliver, Publish, Subscribe
 from lab.strategies import Stream
 
@@ -55,8 +55,10 @@ class WebSocketHub:
         try:
             if connection.request.path == "/publish":
                 await self._take_published(connection)
-            else:
+            elif connection.request.path == "/stream":
                 await self._stream(connection)
+            else:
+                raise BadRequest(404, "there are /publish and /stream")
         except BadRequest as error:
             await connection.close(UNSUPPORTED_DATA, error.reason)
         except ConnectionClosed:
@@ -69,6 +71,7 @@ class WebSocketHub:
             message = publish.decode(_text(frame))
             if not isinstance(message, Publish):
                 raise BadRequest(400, "only publish is understood here")
+            self.site.check(0, message.messages)
             self.broker.take(message)
 
     async def _stream(self, connection: ServerConnection) -> None:
@@ -76,10 +79,11 @@ class WebSocketHub:
         if not isinstance(first, Subscribe):
             raise BadRequest(400, "subscribe first")
         who = first.consumer
+        self.site.check(who)
         outlet = self.outlets[who] = Outlet(self.broker, who, connection.send)
         writer = self.site.run(outlet.run())
         try:
-            self.broker.handle(first)
+            self.broker.subscribe(first)
             async for frame in connection:
                 self.site.counters["bytes_back"] += websocket_size(len(frame), masked=True)
                 message = self.form.decode(_text(frame))
@@ -163,7 +167,7 @@ class EventSource:
         self.text = Payloads(site.messages.size.tolist())
         self.outlets: dict[int, Outlet] = {}
         broker.send = self.send
-        server.app.router.add_get("/events", self._serve)
+        server.route("GET", "/events", self._serve)
 
     def send(self, message: Any) -> None:
         frame = self.form.encode(message, self.text).encode()
@@ -171,15 +175,16 @@ class EventSource:
         self.outlets[message.consumer].put(frame)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        who = _number(request.query.get("consumer", "0"), "consumer")
+        who = whole(request.query.get("consumer", 0), "consumer")
+        self.site.check(who)
         last = request.headers.get("Last-Event-ID")
-        offset = None if last is None else _number(last, "Last-Event-ID") + 1
+        offset = None if last is None else whole(last, "Last-Event-ID") + 1
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
         outlet = self.outlets[who] = Outlet(self.broker, who, response.write)
-        self.broker.handle(Subscribe(who, offset))
+        self.broker.subscribe(Subscribe(who, offset))
         try:
             await outlet.run()
         except (ConnectionError, TimeoutError):
@@ -254,9 +259,3 @@ def _text(frame: str | bytes) -> str:
     if isinstance(frame, bytes):
         raise BadRequest(400, "text frames only")
     return frame
-
-
-def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 17):
-        raise web.HTTPBadRequest(text=f"{name}: need a whole number, 0 or more")
-    return int(text)

@@ -1,7 +1,7 @@
 """Actors: a role on an event loop. They pay for what it receives and sends, and stamp the trace."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from lab.engines.common import Ledger
@@ -98,7 +98,7 @@ class Actor:
             self.plan()
         return now
 
-    def emit(self, outputs: Sequence[Any], now: int) -> int:
+    def emit(self, outputs: Iterable[Any], now: int) -> int:
         """Pay for what the role sends and send it; returns when that is done."""
         raise NotImplementedError
 
@@ -109,7 +109,7 @@ class Source(Actor):
     broker: Link
     quotes: Quotes
 
-    def emit(self, outputs: Sequence[Any], now: int) -> int:
+    def emit(self, outputs: Iterable[Any], now: int) -> int:
         sent, factor, known = self.record.sent, self.loop.factor, self.quotes.known
         for output in outputs:
             for m in output.messages:
@@ -165,7 +165,7 @@ class Broker(Actor):
                 acked[m] = now
             self.shared.acknowledge(len(messages))
 
-    def emit(self, outputs: Sequence[Any], now: int) -> int:
+    def emit(self, outputs: Iterable[Any], now: int) -> int:
         factor, prices, known = self.loop.factor, self.prices, self.outlet.known
         for output in outputs:
             kind = type(output)
@@ -303,7 +303,7 @@ class Consumer(Actor):
         if not shared.unsettled:
             shared.settle(0)
 
-    def emit(self, outputs: Sequence[Any], now: int) -> int:
+    def emit(self, outputs: Iterable[Any], now: int) -> int:
         for output in outputs:
             kind = type(output)
             if kind is Work:

@@ -117,10 +117,11 @@ class EventLoop:
         self.horizon = min([planned[0], self.limit, *(o.planned[0] for o in self.depends_on)])
         self.ahead = AHEAD
         while agenda:
-            if self.core.free_at > now:
+            due = self._next_turn()  # later than planned if a turn came between
+            if now < due:
+                now = due
+            elif now < self.core.free_at:
                 now = self.core.free_at
-            elif agenda[0][0] > now:  # what this turn was for was handled in an earlier one
-                now = self._next_turn()
             else:
                 self._turn(now)
                 if not agenda:

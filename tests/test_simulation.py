@@ -1,0 +1,215 @@
+"""The simulation itself: the same seed gives the same trace, and physics does what it says."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab import (
+    STRATEGIES,
+    Exponential,
+    HttpIngest,
+    LongPoll,
+    OnOff,
+    Periodic,
+    Poisson,
+    Scenario,
+    ShortPoll,
+    Strategy,
+    Webhook,
+    WebSocketPush,
+    Workload,
+    check,
+    simulate,
+)
+from lab.engines.simulation import loop
+from lab.engines.simulation.engine import Simulation
+from lab.physics import IDEAL, Cost, LinkPhysics, LoopCosts, Physics, StreamCosts, reference
+from lab.trace import Fate, Trace
+
+COSTS = reference()[0]
+BUSY = Workload(
+    arrivals=OnOff(rate=3000, on=0.05, off=0.1), work=Exponential(mean=0.0002), duration=1, seed=3
+)
+EVERY = [
+    *(kind() for kind in STRATEGIES),
+    WebSocketPush(acks=True, credits=5),
+    WebSocketPush(batch_size=8, linger=0.01),
+    Webhook(concurrency=4, batch_size=3),
+    Webhook(keep_alive=False),
+    HttpIngest(method="PUT", batch_size=10),
+    ShortPoll(interval=0.02, destructive=True),
+    LongPoll(min_records=5, max_wait=0.02, max_records=7),
+]
+
+
+def scenario(workload: Workload, *strategies: Strategy, **settings: object) -> Scenario:
+    return Scenario(workload=workload, strategies=list(strategies), **settings)
+
+
+def digest(trace: Trace) -> str:
+    """Return a hash of everything in the trace."""
+    parts = [column.tobytes() for column in trace.columns().values()]
+    counters = json.dumps(asdict(trace.counters), sort_keys=True)
+    return hashlib.sha256(b"".join(parts) + counters.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("strategy", EVERY, ids=lambda s: s.label)
+@pytest.mark.parametrize("processes", ["separate", "one"])
+def test_every_message_is_delivered_once_and_in_order(strategy: Strategy, processes: str) -> None:
+    workload = BUSY.model_copy(update={"consumers": 2})
+    trace = simulate(scenario(workload, strategy, processes=processes), strategy, COSTS)
+    assert len(trace) == 2 * trace.manifest["messages"] > 500
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert (trace.attempts == 1).all()
+    assert check(trace) == []
+
+
+@pytest.mark.parametrize("strategy", EVERY, ids=lambda s: s.label)
+def test_looking_ahead_changes_nothing(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = COSTS.model_copy(update={"cores": 3, "pins": {"source": 0, "broker": 1, "target": 2}})
+    for costs in (COSTS, apart):
+        monkeypatch.setattr(loop, "AHEAD", 256)
+        far = simulate(scenario(BUSY, strategy), strategy, costs)
+        monkeypatch.setattr(loop, "AHEAD", 0)
+        near = simulate(scenario(BUSY, strategy), strategy, costs)
+        for name, column in far.columns().items():
+            np.testing.assert_array_equal(column, near.columns()[name], err_msg=name)
+
+
+SAVE = """
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from lab import LongPoll, Poisson, Scenario, Webhook, Workload, simulate
+from lab.physics import reference
+scenario = Scenario(
+    workload=Workload(arrivals=Poisson(rate=500), duration=0.5, seed=9),
+    strategies=[LongPoll(), Webhook()],
+)
+for strategy in scenario.strategies:
+    trace = simulate(scenario, strategy, reference()[0])
+    trace.save(Path(sys.argv[1]) / f"{strategy.name}.npz")
+"""
+
+
+def test_same_seed_same_file_in_another_process_with_another_hash_seed(tmp_path: Path) -> None:
+    files = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", SAVE, str(folder)], check=True, env=environment)
+        files.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert files[0] == files[1]
+    assert len(files[0]) == 2
+
+
+def test_the_order_in_which_loops_were_built_does_not_matter() -> None:
+    strategy = LongPoll()
+    setting = scenario(Workload(arrivals=Periodic(rate=1000), duration=0.2), strategy)
+
+    class Reversed(Simulation):
+        def _event_loops(self) -> dict[str, loop.EventLoop]:
+            made = super()._event_loops()
+            events = [each.event for each in made.values()]
+            for event in reversed(events):  # SimPy numbers what it schedules; take numbers first
+                self.env.schedule(self.env.event(), delay=10**12)
+                assert event.callbacks
+            return dict(reversed(made.items()))
+
+    assert digest(Reversed(setting, strategy, IDEAL, 0).run()) == digest(
+        Simulation(setting, strategy, IDEAL, 0).run()
+    )
+
+
+def test_other_replications_and_seeds_are_other_runs() -> None:
+    strategy = WebSocketPush()
+    setting = scenario(Workload(arrivals=Poisson(rate=300), duration=1), strategy)
+    other = setting.model_copy(update={"workload": setting.workload.model_copy(update={"seed": 2})})
+    runs = [simulate(setting, strategy, COSTS, r) for r in (0, 1)] + [
+        simulate(other, strategy, COSTS)
+    ]
+    assert len({digest(run) for run in runs}) == 3
+
+
+def test_costs_and_delays_add_up_on_an_empty_system() -> None:
+    """One message crosses two streams: every cost and delay is met once, in its own part."""
+    costs = Physics(
+        loop=LoopCosts(wake_up=1e-5, iteration=2e-5, timer=3e-5),
+        stream=StreamCosts(send=Cost(fixed=4e-5, record=1e-6), receive=Cost(fixed=5e-5, byte=1e-7)),
+        link=LinkPhysics(delay=1e-4),
+    )
+    strategy = WebSocketPush()
+    setting = scenario(Workload(arrivals=Periodic(rate=1), duration=1), strategy)
+    parts = {name: part[0] for name, part in simulate(setting, strategy, costs).parts().items()}
+    published, delivered = 120, 121  # 100 bytes and the frame around them
+    assert parts["schedule delay"] == pytest.approx(3e-5 + 1e-5 + 2e-5, abs=2e-9)
+    hop = 4.1e-5 + 1e-4 + 1e-5 + 2e-5 + 5e-5
+    assert parts["to the broker"] == pytest.approx(hop + published * 1e-7, abs=1e-6)
+    assert parts["broker residence"] == 0
+    assert parts["on the way"] == pytest.approx(hop + delivered * 1e-7, abs=2e-6)
+    assert parts["work"] == 0
+
+
+def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
+    costs = Physics(loop=LoopCosts(wake_up=1e-4, cold=1.0, cooling=0.1))
+    strategy = WebSocketPush()
+
+    def wait(rate: float) -> float:
+        setting = scenario(Workload(arrivals=Periodic(rate=rate), duration=30 / rate), strategy)
+        return float(np.median(simulate(setting, strategy, costs).latency))
+
+    assert wait(1000) == pytest.approx(3 * 1e-4, rel=0.05)
+    assert wait(0.5) == pytest.approx(3 * 2e-4, rel=0.05)
+
+
+@pytest.mark.parametrize("buffer", [500, 5_000, 50_000])
+def test_a_full_socket_buffer_blocks_the_sender(buffer: int) -> None:
+    """A consumer that reads nothing while it works leaves the rest to buffer and broker."""
+    costs = IDEAL.model_copy(update={"link": LinkPhysics(buffer=buffer)})
+    strategy = WebSocketPush(queue=1)
+    workload = Workload(arrivals=Periodic(rate=2000), size=100, work=0.01, duration=1)
+    trace = simulate(scenario(workload, strategy, drain=30), strategy, costs)
+    ready = trace.created[-1]
+    left = int((trace.left_broker <= ready).sum())
+    done = int((trace.done <= ready).sum())
+    frame, in_consumer, held_back = 131, 2, 1
+    assert abs(left - done - in_consumer - held_back - buffer / frame) <= 2
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert check(trace) == []
+
+
+def test_bandwidth_spaces_messages_out() -> None:
+    costs = IDEAL.model_copy(update={"link": LinkPhysics(bandwidth=100_000)})
+    strategy = WebSocketPush()
+    setting = scenario(Workload(arrivals=Periodic(rate=2000), size=879, duration=0.1), strategy)
+    gaps = np.diff(simulate(setting, strategy, costs).done)
+    assert np.median(gaps) == pytest.approx(0.009, abs=0.0001)  # 900 bytes in each frame
+
+
+def test_cut_off_runs_say_so() -> None:
+    strategy = WebSocketPush()
+    workload = Workload(arrivals=Periodic(rate=100), work=0.1, duration=1)
+    trace = simulate(scenario(workload, strategy, drain=0.5), strategy, IDEAL)
+    assert trace.manifest["cut_off"]
+    assert 0 < (trace.fate == Fate.IN_FLIGHT).sum() < len(trace)
+    assert check(trace) == []
+
+
+def test_retention_expires_what_a_slow_poller_leaves() -> None:
+    strategy = ShortPoll(interval=0.5, max_records=10)
+    workload = Workload(arrivals=Periodic(rate=100), duration=2)
+    setting = scenario(workload, strategy, retention={"count": 20})
+    trace = simulate(setting, strategy, IDEAL)
+    expired = trace.fate == Fate.EXPIRED
+    assert expired.sum() > 50
+    assert ((trace.fate == Fate.DELIVERED) | expired).all()
+    assert np.isnan(trace.received[expired]).all()
+    assert check(trace) == []
