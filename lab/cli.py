@@ -17,11 +17,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lab import checks, library, trace
+from lab import calibration, checks, library, physics, trace
 from lab.compare import ENGINES, Comparison, compare
 from lab.compare import Progress as Report
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
+from lab.physics import Calibrated
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
@@ -70,6 +71,14 @@ Engines = Annotated[
     list[str] | None,
     typer.Option("--engine", metavar="|".join(ENGINES), help="Only this engine. May be repeated."),
 ]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="Simulate with these costs, made by `pushpull calibrate`.",
+    ),
+]
 Port = Annotated[
     int | None,
     typer.Option(help="Let the server listen on this port, to watch it. Default: any free port."),
@@ -87,17 +96,23 @@ def start(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_all(as_json: Json = False) -> None:
+def list_all(
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+) -> None:
     """List the scenarios and the strategies."""
-    scenarios = {name: _question(library.find(name)) for name in library.names()}
+    scenarios = {name: _first_line(library.find(name).question) for name in library.names()}
     strategies = {s.__name__: _first_line(s.__doc__) for s in STRATEGIES}
     if as_json:
         _print_json({"scenarios": scenarios, "strategies": strategies})
         return
     for title, rows in (("Scenarios", scenarios), ("Strategies", strategies)):
-        print(title)
+        if markdown:
+            print(f"| {title[:-1].lower().replace('ie', 'y')} | |\n|---|---|")
+        else:
+            print(title)
         for name, text in rows.items():
-            print(f"  {name:<18} {text}")
+            print(f"| `{name}` | {text} |" if markdown else f"  {name:<18} {text}")
 
 
 @app.command("compare")
@@ -110,6 +125,7 @@ def compare_command(
     engine: Engines = None,
     out: Out = None,
     as_json: Json = False,
+    calibration_file: Calibration = None,
     port: Port = None,
 ) -> None:
     """Deliver one workload by every strategy: in theory, simulated and measured.
@@ -118,7 +134,8 @@ def compare_command(
     results/SCENARIO.
     """
     chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
-    _compare(chosen, engine or list(ENGINES), out or Path("results") / chosen.name, as_json, port)
+    folder = out or Path("results") / chosen.name
+    _compare(chosen, engine or list(ENGINES), folder, as_json, port, calibration_file)
 
 
 @app.command("simulate")
@@ -130,10 +147,11 @@ def simulate_command(
     replications: Replications = None,
     out: Out = None,
     as_json: Json = False,
+    calibration_file: Calibration = None,
 ) -> None:
     """Simulate a scenario in virtual time. Writes a report only if DIR is given."""
     chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
-    _compare(chosen, ["simulation"], out, as_json, None)
+    _compare(chosen, ["simulation"], out, as_json, None, calibration_file)
 
 
 @app.command("measure")
@@ -150,6 +168,29 @@ def measure_command(
     """Measure a scenario with real connections on 127.0.0.1. Writes a report only if DIR is given."""
     chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
     _compare(chosen, ["loopback"], out, as_json, port)
+
+
+@app.command("calibrate")
+def calibrate_command(
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write the calibration.")
+    ] = Path("calibration.json"),
+    as_json: Json = False,
+) -> None:
+    """Measure the costs of this machine, for use with --calibration FILE. Takes a few minutes.
+
+    Short runs of each kind of connection are measured, and the costs fitted with which simulation
+    repeats them. Nothing else should run meanwhile.
+    """
+    with _progress() as report:
+        data = calibration.calibrate(report)
+    calibration.save(data, out)
+    if as_json:
+        _print_json(data)
+        return
+    for figure, error in data["manifest"]["errors"].items():
+        print(f"  {figure:<22} median error {error:.0%}")
+    print(f"Written: {out}")
 
 
 @app.command("check")
@@ -191,14 +232,20 @@ def _prepare(
 
 
 def _compare(
-    scenario: Scenario, engines: list[str], out: Path | None, as_json: bool, port: int | None
+    scenario: Scenario,
+    engines: list[str],
+    out: Path | None,
+    as_json: bool,
+    port: int | None,
+    calibration_file: Path | None = None,
 ) -> None:
     for engine in engines:
         if engine not in ENGINES:
             raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
     _check_port(port)
     _check_folder(out)
-    comparison = _run(scenario, engines, out, port or 0)
+    costs = physics.load(calibration_file) if calibration_file else physics.reference()
+    comparison = _run(scenario, engines, out, costs, port or 0)
     if as_json:
         _print_json(comparison.to_json())
     else:
@@ -207,11 +254,13 @@ def _compare(
         raise typer.Exit(1)
 
 
-def _run(scenario: Scenario, engines: list[str], out: Path | None, port: int) -> Comparison:
+def _run(
+    scenario: Scenario, engines: list[str], out: Path | None, costs: Calibrated, port: int
+) -> Comparison:
     state = "nothing was written"
     try:
         with _progress() as report:
-            comparison = compare(scenario, engines=engines, progress=report, port=port)
+            comparison = compare(scenario, costs, engines, report, port)
         if out is not None:
             state = f"what is in {out} is incomplete"
             comparison.save(out)
@@ -277,10 +326,6 @@ def _check_folder(out: Path | None) -> None:
         raise InvalidInput(f"--out: got {out}; need a folder that can be written")
 
 
-def _question(scenario: Scenario) -> str:
-    return _first_line(scenario.question)
-
-
 def _first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
 
@@ -304,11 +349,12 @@ def run_scenario(scenario: Scenario) -> None:
         engine: Engines = None,
         out: Out = None,
         as_json: Json = False,
+        calibration_file: Calibration = None,
         port: Port = None,
     ) -> None:
         chosen = _prepare(scenario, quick, seed, settings, replications)
         folder = out or Path("results") / chosen.name
-        _compare(chosen, engine or list(ENGINES), folder, as_json, port)
+        _compare(chosen, engine or list(ENGINES), folder, as_json, port, calibration_file)
 
     sys.exit(_guarded(script))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lab import checks, physics, report
+from lab import checks, report
 from lab.engines.simulation import simulate
 from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
-from lab.physics import Physics
+from lab.physics import Calibrated, Physics, reference
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.theory import theory
@@ -57,7 +57,7 @@ class Comparison:
 
 def compare(
     scenario: Scenario,
-    costs: Physics | None = None,
+    costs: Calibrated | None = None,
     engines: Sequence[str] = ENGINES,
     progress: Progress = silent,
     port: int = 0,
@@ -67,17 +67,17 @@ def compare(
     Every trace is checked. Raises `MeasurementError` if a measured run fails.
     """
     notes = scenario.warnings()
-    if costs is None:
-        costs, manifest = physics.reference()
-        notes.append(_origin(manifest))
+    costs = costs or reference()
+    if "simulation" in engines:
+        notes.append(_origin(costs.manifest))
     runs: list[Run] = []
     if "simulation" in engines:
-        runs += _simulated(scenario, costs, progress)
+        runs += _simulated(scenario, costs.physics, progress)
     if "loopback" in engines:
         runs += _measured(scenario, progress, port)
     if scenario.speed_up > 1 and "loopback" in engines:
         notes.append(_sped_up(scenario.speed_up))
-    foretold = _foretold(scenario, costs) if "theory" in engines else []
+    foretold = _foretold(scenario, costs.physics) if "theory" in engines else []
     results = [*foretold, *(summarise_run(run) for run in runs)]
     order = [s.label for s in scenario.strategies]
     results.sort(key=lambda r: (order.index(r.strategy), ENGINES.index(r.engine)))
@@ -174,8 +174,10 @@ def _without_notes(result: Result) -> Result:
 
 
 def _origin(manifest: dict[str, Any]) -> str:
-    made = f"{manifest.get('date', 'date unknown')}, {manifest.get('machine', 'machine unknown')}"
-    return f"simulated with the reference calibration ({made}), not with costs of this machine"
+    if not manifest:
+        return "simulated with costs that were not measured"
+    made = f"{manifest.get('machine', 'a machine not named')}, {manifest.get('date', 'undated')}"
+    return f"simulated with costs measured on: {made}"
 
 
 def _sped_up(times: float) -> str:

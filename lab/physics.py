@@ -7,7 +7,7 @@ All times are seconds. `reference()` is a calibration made by this package on on
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -98,18 +98,26 @@ class Physics(Description):
 IDEAL = Physics(cores=3, pins={"source": 0, "broker": 1, "target": 2})
 
 
-def load(path: Path) -> tuple[Physics, dict[str, Any]]:
-    """Return the physics in a calibration file and its manifest; raises `InvalidInput`."""
+class Calibrated(NamedTuple):
+    """Physics, and what is known of how it was measured (empty if it was not)."""
+
+    physics: Physics
+    manifest: dict[str, Any]
+
+
+def load(path: Path) -> Calibrated:
+    """Return the physics in a calibration file, with its manifest; raises `InvalidInput`."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise InvalidInput(f"{path}: not a calibration file") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InvalidInput(f"{path}: not a calibration of schema {SCHEMA}")
-    return Physics.read(data.get("physics"), f"{path}: physics"), data.get("manifest", {})
+    physics = Physics.read(data.get("physics"), f"{path}: physics")
+    return Calibrated(physics, data.get("manifest", {}))
 
 
-def reference() -> tuple[Physics, dict[str, Any]]:
+def reference() -> Calibrated:
     """Return the calibration that the package ships, with its manifest."""
     with resources.as_file(resources.files("lab") / "reference_calibration.json") as path:
         return load(path)

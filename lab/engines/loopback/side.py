@@ -164,6 +164,9 @@ class Side:
     async def connect(self, ports: dict[str, int]) -> None:
         """Connect and subscribe; nothing is published or polled before `go`."""
         self.site.start = time.monotonic()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         await asyncio.gather(*(client.connect(ports[name]) for name, client in self.clients))
         if common.polls(self.job.strategy.wire):
             return
@@ -175,9 +178,6 @@ class Side:
 
     def go(self, start: float) -> None:
         """Begin at `start`, a CLOCK_MONOTONIC that all sides share."""
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         self.site.start = start
         self.cpu = time.process_time()
         self.switches = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw

@@ -7,10 +7,10 @@ from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import SECOND, Core, EventLoop, depend
-from lab.engines.simulation.prices import Quotes, prices
+from lab.engines.simulation.prices import FETCH, Quotes, prices
 from lab.engines.simulation.record import Record
-from lab.messages import Deliver, Publish, Records
-from lab.physics import LinkPhysics, Physics
+from lab.messages import Deliver, Fetch, Publish, Records
+from lab.physics import Physics
 from lab.roles import Producer
 from lab.scenario import Scenario
 from lab.strategies import BrokerSetting, Call, Exchange, Strategy, Stream
@@ -56,7 +56,8 @@ class Simulation:
         wire, ingest = self.strategy.wire, place.ingest
         published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
-        self.broker.prices = prices(wire, self.physics, self.tracked)
+        asks = next((m for m in self.strategy.consumer(0).wake(0.0) if isinstance(m, Fetch)), FETCH)
+        self.broker.prices = prices(wire, self.physics, self.tracked, asks)
         self.broker.resuming = self.broker.prices.resume
         kind = Records if common.polls(wire) else Deliver
         self.broker.outlet = Quotes(self.broker.prices, kind, self.record)
@@ -96,7 +97,7 @@ class Simulation:
         }
 
     def _link(self, sender: Actor, receiver: Actor, consumer: int, wire: Wire) -> Link:
-        physics = LinkPhysics() if isinstance(wire, Call) else self.physics.link
+        physics = None if isinstance(wire, Call) else self.physics.link
         link = Link(sender, receiver, consumer, next(self.ranks), physics)
         self.links.append(link)
         return link
@@ -124,9 +125,7 @@ class Simulation:
         return Trace(**{**vars(trace), "counters": self._counters(trace)})
 
     def _counters(self, trace: Trace) -> Counters:
-        back = [consumer_link for consumer_link in self.links[1::2]]
-        out = self.links[2::2]
-        wire = self.strategy.wire
+        back, out, wire = self.links[1::2], self.links[2::2], self.strategy.wire
         if common.polls(wire):
             requests = sum(link.sent for link in back)
         elif isinstance(wire, Exchange):
@@ -137,15 +136,20 @@ class Simulation:
         return Counters(
             requests=requests,
             empty_replies=self.broker.empty_replies,
-            bytes_in=self.links[0].bytes,
-            bytes_out=sum(link.bytes for link in out),
-            bytes_back=sum(link.bytes for link in back),
+            bytes_in=_bytes(self.links[:1]),
+            bytes_out=_bytes(out),
+            bytes_back=_bytes(back),
             peak_queue=common.peak_queues(accepted, trace.started, self.workload.consumers),
             log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
             elapsed=max(loop.busy_until for loop in self.loops.values()) / SECOND,
             cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
             wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
         )
+
+
+def _bytes(links: list[Link]) -> int:
+    """Return the bytes that went through sockets; a call within a process has none."""
+    return sum(link.bytes for link in links if not link.is_call)
 
 
 def simulate(

@@ -18,11 +18,21 @@ UNLIMITED = 2**62
 
 
 class Link:
-    """Carries messages from `sender` to `receiver`, in order. `rank` breaks ties."""
+    """Carries messages from `sender` to `receiver`, in order. `rank` breaks ties.
+
+    Without physics it is a call within one process.
+    """
 
     def __init__(
-        self, sender: "Actor", receiver: "Actor", consumer: int, rank: int, physics: LinkPhysics
+        self,
+        sender: "Actor",
+        receiver: "Actor",
+        consumer: int,
+        rank: int,
+        physics: LinkPhysics | None,
     ) -> None:
+        self.is_call = physics is None
+        physics = physics or LinkPhysics()
         self.sender = sender
         self.receiver = receiver
         self.consumer = consumer

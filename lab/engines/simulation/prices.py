@@ -28,7 +28,8 @@ Price = tuple[float, float, float]  # nanoseconds: fixed, for each record, for e
 FREE: Price = (0.0, 0.0, 0.0)
 REQUESTS_TO_BROKER = (Fetch, Check)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange)
-TYPICAL = 10_000  # an offset with as many digits as in most runs
+TYPICAL = 1_000  # an offset with as many digits as in most runs
+FETCH = Fetch(0, TYPICAL, 10_000)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Quotes:
         return send, receive, size
 
 
-def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
-    """Return the prices on `wire`."""
+def prices(wire: Wire, physics: Physics, tracked: bool, asked: Fetch = FETCH) -> Prices:
+    """Return the prices on `wire`, on which consumers ask as in `asked`."""
     kinds: tuple[type, ...]
     if isinstance(wire, Call):
         kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
@@ -87,10 +88,10 @@ def prices(wire: Wire, physics: Physics, tracked: bool) -> Prices:
         send, receive = _price(physics.stream.send), _price(physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
         return Prices(dict.fromkeys(kinds, send), dict.fromkeys(kinds, receive), heads, tracked)
-    return _exchange(wire, physics, tracked)
+    return _exchange(wire, physics, tracked, asked)
 
 
-def _exchange(wire: Exchange, physics: Physics, tracked: bool) -> Prices:
+def _exchange(wire: Exchange, physics: Physics, tracked: bool, asked: Fetch) -> Prices:
     costs, new = physics.exchange, physics.connection
     extra = (0.0, 0.0) if wire.keep_alive else (new.client * SECOND, new.server * SECOND)
     asks: tuple[type, ...] = REQUESTS_TO_BROKER
@@ -101,7 +102,7 @@ def _exchange(wire: Exchange, physics: Physics, tracked: bool) -> Prices:
     send |= dict.fromkeys(answers, _price(costs.reply))
     receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))
     receive |= dict.fromkeys(answers, _price(costs.response))
-    heads = {kind: _exchange_head(wire, kind) for kind in (*asks, *answers)}
+    heads = {kind: _exchange_head(wire, kind, asked) for kind in (*asks, *answers)}
     empty, resume = 0, 0.0
     if wire.server == "broker":
         resume = costs.resume * SECOND
@@ -127,19 +128,19 @@ def _stream_head(wire: Stream, kind: type) -> int:
     return websocket_size(length, masked=kind is not Deliver)
 
 
-def _exchange_head(wire: Exchange, kind: type) -> int:
+def _exchange_head(wire: Exchange, kind: type, asked: Fetch) -> int:
     form = wire.format
     samples: dict[type, Message] = {
         Deliver: Deliver(0, TYPICAL, ()),
         Ack: Ack(0, TYPICAL),
         Nack: Nack(0, TYPICAL),
-        Fetch: Fetch(0, TYPICAL, 10_000),
+        Fetch: asked if asked.offset is None else asked._replace(offset=TYPICAL),
         Check: Check(0, TYPICAL),
         Status: Status(0, TYPICAL, True),
         OutOfRange: OutOfRange(0, 0, TYPICAL),
     }
     if kind is Records:  # an answer with records holds at least this
-        body = b'{"offset":10000,"records":[]}'
+        body = b'{"offset":1000,"records":[]}'
         empty = form.response(Records(0, TYPICAL, (0,)), lambda _: "")
         return http_size(empty._replace(body=body))
     sample = samples[kind]
