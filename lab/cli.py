@@ -108,7 +108,7 @@ def list_all(
         return
     for title, rows in (("Scenarios", scenarios), ("Strategies", strategies)):
         if markdown:
-            print(f"| {title[:-1].lower().replace('ie', 'y')} | |\n|---|---|")
+            print(f"\n| {title[:-1].lower().replace('ie', 'y')} | |\n|---|---|")
         else:
             print(title)
         for name, text in rows.items():

@@ -1,0 +1,52 @@
+"""The README tells the truth: its tables are those of the code, and its examples run."""
+
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lab import Scenario
+from lab.cli import app
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for kind, text in BLOCKS if kind == language]
+
+
+def test_tables_are_generated() -> None:
+    """If this fails, put the output of `pushpull list --markdown` into the README."""
+    command = [sys.executable, "-m", "lab", "list", "--markdown"]
+    tables = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for table in tables.strip().split("\n\n"):
+        assert table in README
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_examples_run(
+    number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(blocks("python")[number], encoding="utf-8")
+    values = runpy.run_path(str(script))
+    assert isinstance(values["scenario"], Scenario)
+    if "trace" in values:
+        assert re.fullmatch(r"\d+\.\d ms\n", capsys.readouterr().out)
+
+
+def test_toml_example_is_a_scenario() -> None:
+    (text,) = blocks("toml")
+    assert len(Scenario.read(tomllib.loads(text), "feed.toml").strategies) == 2
+
+
+def test_commands_exist() -> None:
+    known = {command.name for command in app.registered_commands}
+    used = set(re.findall(r"^pushpull (\w+)", README, re.MULTILINE))
+    assert used
+    assert used <= known
