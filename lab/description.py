@@ -10,6 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 
+LONGEST = 1e9  # seconds; simulation counts nanoseconds in 64 bits
+LARGEST = 2**53  # what every reader of JSON takes for a whole number
+
+
 class InvalidInput(ValueError):
     """Input that the lab cannot use; the text is one line for the user."""
 
@@ -21,10 +25,10 @@ def _finite(value: float) -> float:
 
 
 Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
-Seconds = Annotated[Number, Field(ge=0)]
-PositiveSeconds = Annotated[Number, Field(gt=0)]
+Seconds = Annotated[Number, Field(ge=0, le=LONGEST)]
+PositiveSeconds = Annotated[Number, Field(gt=0, le=LONGEST)]
 Rate = Annotated[Number, Field(gt=0)]
-Count = Annotated[int, Field(strict=True, ge=1)]
+Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
 Natural = Annotated[int, Field(strict=True, ge=0)]
 Flag = Annotated[bool, Field(strict=True)]
 
@@ -55,8 +59,11 @@ class Description(BaseModel):
 SHORTER = {  # what pydantic says, and what the lab says
     "Value error, ": "",
     "need ": "",
-    "Input should be a valid dictionary or object to extract fields from": "fields",
+    "Input should be a valid dictionary or object to extract fields from": "an object of fields",
+    "Input should be a valid integer": "a whole number",
     "Input should be a valid ": "a ",
+    "List should have ": "",
+    " after validation": "",
     "Input should be ": "",
     "String should match pattern": "text that matches",
 }

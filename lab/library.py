@@ -67,11 +67,12 @@ def _run_script(path: Path) -> dict[str, Any]:
     try:
         spec.loader.exec_module(module)
     except ValidationError as error:
-        raise InvalidInput(explain(error, str(path))) from error
+        raise InvalidInput(explain(error, _place(error, path))) from error
     except InvalidInput as error:
-        raise InvalidInput(f"{path}: {error}") from error
-    except Exception as error:
-        raise InvalidInput(f"{path}: {_complaint(error, path)}") from error
+        raise InvalidInput(f"{_place(error, path)}: {error}") from error
+    except (Exception, SystemExit) as error:
+        text = f"{_place(error, path)}: {type(error).__name__}: {error}"
+        raise InvalidInput(text) from error
     return vars(module)
 
 
@@ -89,11 +90,11 @@ def _module_name(path: Path) -> str:
     return path.stem if found else f"scenarios.{path.stem}"
 
 
-def _complaint(error: Exception, path: Path) -> str:
-    """Return what went wrong in a script, and in which of its lines."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {error}"
+def _place(error: BaseException, path: Path) -> str:
+    """Return the script and the line of it in which `error` was raised."""
+    calls = traceback.extract_tb(error.__traceback__)
+    lines = [call.lineno for call in calls if Path(call.filename).resolve() == path.resolve()]
+    return f"{path}: line {lines[-1]}" if lines else str(path)
 
 
 def _name(path: Path) -> str:

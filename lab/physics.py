@@ -7,7 +7,7 @@ All times are seconds. `reference()` is a calibration made by this package on on
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -71,7 +71,7 @@ class LinkPhysics(Description):
     """A connection: one-way `delay`, `bandwidth` in bytes/s and `buffer` in bytes (0: unlimited)."""
 
     delay: Seconds = 0.0
-    bandwidth: Seconds = 0.0
+    bandwidth: Annotated[Number, Field(ge=0)] = 0.0
     buffer: Natural = 0
 
 

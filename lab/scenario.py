@@ -5,6 +5,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     PlainSerializer,
     ValidatorFunctionWrapHandler,
@@ -13,7 +14,15 @@ from pydantic import (
 )
 
 from lab import roles
-from lab.description import Count, Description, InvalidInput, Number, PositiveSeconds, no_such
+from lab.description import (
+    Count,
+    Description,
+    InvalidInput,
+    Natural,
+    Number,
+    PositiveSeconds,
+    no_such,
+)
 from lab.strategies import STRATEGIES, Strategy
 from lab.strategies.short_poll import Pull
 from lab.workload import Workload
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 else:
     KnownStrategy = Annotated[reduce(or_, STRATEGIES), Field(discriminator="kind")]
 
+VERSION = 1  # of scenario files
 QUICK_SECONDS = 1.5
 
 
@@ -36,6 +46,12 @@ AnyStrategy = Annotated[
     WrapValidator(_pass_instances),
     PlainSerializer(lambda s: s.model_dump(mode="json", exclude_defaults=True) | {"kind": s.name}),
 ]
+
+
+def _known(version: int) -> int:
+    if version != VERSION:
+        raise ValueError(f"need {VERSION}")
+    return version
 
 
 class Retention(Description):
@@ -59,7 +75,7 @@ class Scenario(Description):
     and polls that much more often.
     """
 
-    version: Literal[1] = 1
+    version: Annotated[Natural, AfterValidator(_known)] = VERSION
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "scenario"
     question: str = ""
     workload: Workload

@@ -31,6 +31,7 @@ QUICK = settings(
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
+    report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
 COUNTS = st.one_of(st.just(math.inf), st.integers(1, 6))

@@ -51,7 +51,8 @@ class PushConsumer:
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Deliver):
             if self.current is None:
-                return (self._work_on(message),)
+                self.current = message
+                return (Work(self.index, self._new(message.messages)),)
             self.waiting.append(message)
             self.queued += len(message.messages)
             self.accepting = self.queued < self.limit
@@ -59,26 +60,23 @@ class PushConsumer:
             return self._finish()
         return ()
 
-    def _work_on(self, delivery: Deliver) -> Work:
-        self.current = delivery
-        messages = delivery.messages
-        if self.seen is not None:
-            messages = [m for m in messages if m not in self.seen]
-            self.seen.update(messages)
-        return Work(self.index, messages)
+    def _new(self, messages: Sequence[int]) -> Sequence[int]:
+        if self.seen is None:
+            return messages
+        new = [m for m in messages if m not in self.seen]
+        self.seen.update(new)
+        return new
 
     def _finish(self) -> Sequence[Message]:
         done, self.current = self.current, None
         assert done is not None, "Worked without Work"
-        replies: list[Message] = []
-        if self.acks:
-            replies.append(Ack(self.index, done.offset, done.attempt))
-        if self.waiting:
-            delivery = self.waiting.popleft()
-            self.queued -= len(delivery.messages)
-            self.accepting = self.queued < self.limit
-            replies.append(self._work_on(delivery))
-        return replies
+        acks = (Ack(self.index, done.offset, done.attempt),) if self.acks else ()
+        if not self.waiting:
+            return acks
+        delivery = self.current = self.waiting.popleft()
+        self.queued -= len(delivery.messages)
+        self.accepting = self.queued < self.limit
+        return (*acks, Work(self.index, self._new(delivery.messages)))
 
 
 class Poller:

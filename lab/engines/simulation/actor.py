@@ -311,7 +311,9 @@ class Consumer(Actor):
                     now = self.worker.begin(output.messages, now)
                 else:
                     self._finish_at_once(output.messages, now)
-                    now = self.handle(self.worked, now)
+                    more = self.role.receive(self.worked, now / SECOND)
+                    if more:
+                        now = self.emit(more, now)
             elif kind is Subscribe:  # connections are made before the run begins
                 self.broker.receiver.handle(output, now)
             else:
