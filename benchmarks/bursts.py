@@ -24,9 +24,11 @@ def seconds_per_message(trace: Trace) -> float:
 def drain_seconds_per_message(trace: Trace) -> float:
     """Return the time per message once the broker had them all, so that publishing is over.
 
-    Where there is no broker, that is all of the time.
+    Where there is no broker, or nothing was left to deliver by then, that is all of the time.
     """
     left = np.where(np.isnan(trace.left_broker), trace.sent, trace.left_broker)
     published = trace.at_broker[~np.isnan(trace.at_broker)]
     rows = left >= published.max(initial=-np.inf)
+    if not rows.any():
+        return seconds_per_message(trace)
     return float(trace.done[rows].max() - left[rows].min()) / int(rows.sum())

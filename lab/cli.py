@@ -182,6 +182,9 @@ def calibrate_command(
     Short runs of each kind of connection are measured, and the costs fitted with which simulation
     repeats them. Nothing else should run meanwhile.
     """
+    if out.is_dir():
+        raise InvalidInput(f"--out: got {out}; need a file")
+    _check_folder(out.parent)
     with _progress() as report:
         data = calibration.calibrate(report)
     calibration.save(data, out)

@@ -108,13 +108,13 @@ class Calibrated(NamedTuple):
 def load(path: Path) -> Calibrated:
     """Return the physics in a calibration file, with its manifest; raises `InvalidInput`."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InvalidInput(f"{path}: not a calibration file") from None
+        data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        data = None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InvalidInput(f"{path}: not a calibration of schema {SCHEMA}")
-    physics = Physics.read(data.get("physics"), f"{path}: physics")
-    return Calibrated(physics, data.get("manifest", {}))
+    physics, manifest = Physics.read(data.get("physics"), f"{path}: physics"), data.get("manifest")
+    return Calibrated(physics, manifest if isinstance(manifest, dict) else {})
 
 
 def reference() -> Calibrated:

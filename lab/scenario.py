@@ -1,5 +1,6 @@
 """The experiment: a question, a workload, and the strategies that are to face it."""
 
+import re
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 else:
     KnownStrategy = Annotated[reduce(or_, STRATEGIES), Field(discriminator="kind")]
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")  # names become folders
 VERSION = 1  # of scenario files
 QUICK_SECONDS = 1.5
 
@@ -52,6 +54,12 @@ def _known(version: int) -> int:
     if version != VERSION:
         raise ValueError(f"need {VERSION}")
     return version
+
+
+def _plain(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError("need 1 to 60 letters, digits, - and _")
+    return name
 
 
 class Retention(Description):
@@ -76,7 +84,7 @@ class Scenario(Description):
     """
 
     version: Annotated[Natural, AfterValidator(_known)] = VERSION
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "scenario"
+    name: Annotated[str, AfterValidator(_plain)] = "scenario"
     question: str = ""
     workload: Workload
     strategies: Annotated[list[AnyStrategy], Field(min_length=1, max_length=50)]

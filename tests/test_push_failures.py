@@ -50,6 +50,23 @@ def test_silence_is_a_failure_and_a_late_ack_is_ignored() -> None:
     )
 
 
+def test_silence_again_and_again() -> None:
+    check(
+        PushBroker(PushPolicy(acks=True, timeout=1.0, retry=Retry(0.25, attempts=2))),
+        """
+        0.000 <- Subscribe()
+        1.000 <- Publish(messages=[0])
+        1.000 -> Deliver(offset=0, messages=[0])
+        2.000 wake
+        2.250 wake
+        2.250 -> Deliver(offset=0, messages=[0], attempt=2)
+        3.250 wake
+        3.250 -> DeadLettered(messages=[0])
+        9.000 end
+        """,
+    )
+
+
 def test_an_ack_in_time_ends_the_deadline() -> None:
     check(
         PushBroker(PushPolicy(acks=True, concurrency=2, timeout=1.0)),

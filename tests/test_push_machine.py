@@ -22,17 +22,21 @@ from lab.messages import (
 from lab.roles import PushBroker, Retry
 from lab.roles.push import PushPolicy
 
-POLICIES = st.builds(
+BATCHES = {
+    "batch_size": st.integers(1, 3),
+    "linger": st.sampled_from([0.0, 0.3]),
+    "buffer": st.one_of(st.just(math.inf), st.integers(1, 4)),
+    "overflow": st.sampled_from(["drop_newest", "drop_oldest"]),
+}
+FIRE_AND_FORGET = st.builds(PushPolicy, **BATCHES)
+WINDOWS = st.builds(PushPolicy, acks=st.just(True), credits=COUNTS, concurrency=COUNTS, **BATCHES)
+FAILURES = st.builds(
     PushPolicy,
-    acks=st.booleans(),
-    batch_size=st.integers(1, 3),
-    linger=st.sampled_from([0.0, 0.3]),
-    credits=COUNTS,
+    acks=st.just(True),
+    batch_size=st.integers(1, 2),
     concurrency=COUNTS,
-    buffer=st.one_of(st.just(math.inf), st.integers(1, 4)),
-    overflow=st.sampled_from(["drop_newest", "drop_oldest"]),
     timeout=st.sampled_from([math.inf, 0.4]),
-    retry=st.builds(Retry, st.just(0.1), st.just(0.3), st.integers(1, 3)),
+    retry=st.builds(Retry, st.just(0.1), st.just(0.3), st.integers(1, 4)),
 )
 
 
@@ -52,7 +56,6 @@ class Watched:
 class PushMachine(RuleBasedStateMachine):
     """A broker with two consumers, one of which never answers badly."""
 
-    @initialize(policy=POLICIES)
     def begin(self, policy: PushPolicy) -> None:
         self.policy = policy
         self.broker = PushBroker(policy)
@@ -213,5 +216,18 @@ class PushMachine(RuleBasedStateMachine):
         assert self.broker.wake_at == math.inf
 
 
-TestPush = PushMachine.TestCase
-TestPush.settings = QUICK
+class ForgetMachine(PushMachine):
+    begin = initialize(policy=FIRE_AND_FORGET)(PushMachine.begin)
+
+
+class WindowMachine(PushMachine):
+    begin = initialize(policy=WINDOWS)(PushMachine.begin)
+
+
+class FailureMachine(PushMachine):
+    begin = initialize(policy=FAILURES)(PushMachine.begin)
+
+
+TestForget, TestWindow = ForgetMachine.TestCase, WindowMachine.TestCase
+TestFailure = FailureMachine.TestCase
+TestForget.settings = TestWindow.settings = TestFailure.settings = QUICK

@@ -27,7 +27,7 @@ from lab.messages import (
 from lab.roles import Log, Producer, PullBroker, PushConsumer, Retention
 
 QUICK = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
