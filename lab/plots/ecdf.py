@@ -99,7 +99,7 @@ def tail(run: Run) -> Tail:
 def _scale(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(top=130)
+    axes.set_ylim(min(axes.get_ylim()[0], 0.9), 130)
     style.log_ticks(axes.xaxis)
     axes.yaxis.set_major_formatter(style.NUMBERS)
     for name, percent in QUANTILES.items():

@@ -60,7 +60,7 @@ BROKERLESS = (
 def sequence(runs: Sequence[Run]) -> Figure:
     """Draw the first counted messages of each run's first replication, one panel for each run.
 
-    Time runs downwards, in ms since the first of them was created; each panel has a scale of its
+    Time runs downwards since the first of them was created; each panel has a scale of its
     own. A bar is time spent in one place, an arrow is time spent on the way between two.
     """
     shown = [run for run in runs if run.traces and run.traces[0].counted.any()]
@@ -80,22 +80,24 @@ def sequence(runs: Sequence[Run]) -> Figure:
 
 def _panel(axes: Axes, trace: Trace) -> None:
     rows = np.flatnonzero(trace.counted & (trace.consumer == trace.consumer[0]))[:MESSAGES]
-    ms = {name: (getattr(trace, name)[rows] - trace.created[rows[0]]) * 1e3 for name in PATH}
+    since = {name: getattr(trace, name)[rows] - trace.created[rows[0]] for name in PATH}
+    unit = style.unit_for(max(np.nanmax(values, initial=0) for values in since.values()))
+    scaled = {name: values * unit.scale for name, values in since.items()}
     brokerless = bool(np.isnan(trace.at_broker).all())
-    if brokerless and np.isnan(ms["left_broker"]).all():
-        ms["left_broker"] = ms["sent"]
+    if brokerless and np.isnan(scaled["left_broker"]).all():
+        scaled["left_broker"] = scaled["sent"]
     places = (SOURCE, TARGET) if brokerless else (SOURCE, BROKER, TARGET)
     axes.use_sticky_edges = False  # or else the first message is cut in half
     for place in places:
         axes.axvline(place, color=style.GREY, linewidth=1.2, zorder=1)
     for index in range(len(rows)):
-        stamps = {name: float(values[index]) for name, values in ms.items()}
+        stamps = {name: float(values[index]) for name, values in scaled.items()}
         axes.plot(index * BAR, stamps["created"], "o", color=style.BLACK, markersize=4, zorder=4)
         for step in BROKERLESS if brokerless else BROKERED:
             _draw(axes, step, stamps, index * BAR)
         if trace.fate[rows[index]] != Fate.DELIVERED:
             _end(axes, stamps, brokerless, index * BAR)
-    style.dress(axes, "", "", "time (ms)")
+    style.dress(axes, "", "", f"time ({unit.name})")
     axes.set_xticks(places, [LANES[int(place)] for place in places])
     axes.set_xlim(-0.15, 2.2 + MESSAGES * BAR)
     axes.grid(False, axis="x")

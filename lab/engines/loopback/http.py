@@ -37,11 +37,20 @@ def head_bytes(message: Any) -> int:
     return first + 4 + sum(len(k) + len(v) + 4 for k, v in message.raw_headers)
 
 
+@web.middleware
+async def only_local(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a web page sends: a browser names its Origin, or another Host led it here."""
+    host = request.headers.get("Host", "").rpartition(":")[0]
+    if host not in (settings.LOOPBACK, "localhost") or "Origin" in request.headers:
+        raise web.HTTPForbidden(text="only for local programs")
+    return await handler(request)
+
+
 class HttpServer:
     """An aiohttp server on loopback, for whatever routes are added to `app`."""
 
     def __init__(self, port: int = 0) -> None:
-        self.app = web.Application(client_max_size=settings.MAX_BODY)
+        self.app = web.Application(middlewares=[only_local], client_max_size=settings.MAX_BODY)
         self.runner: web.AppRunner | None = None
         self.port = port
 

@@ -1,0 +1,110 @@
+"""What a measured run does when something goes wrong: it says so, and leaves a session that works."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from lab import LongPoll, Periodic, Scenario, ShortPoll, Webhook, WebSocketPush, Workload, simulate
+from lab.engines.common import MeasurementError
+from lab.engines.loopback import Session
+from lab.messages import Deliver, Message
+from lab.physics import IDEAL
+from lab.roles import PushConsumer
+from lab.strategies import Strategy
+from lab.trace import Fate
+
+WORKLOAD = Workload(arrivals=Periodic(rate=50), duration=0.2)
+
+
+class Stumbler(PushConsumer):
+    """A consumer that breaks on the first delivery."""
+
+    def receive(self, message: Message, now: float) -> Sequence[Message]:
+        if isinstance(message, Deliver):
+            raise TypeError("a planted bug")
+        return super().receive(message, now)
+
+
+class Stumble(WebSocketPush):
+    """A strategy whose consumer breaks."""
+
+    def consumer(self, index: int) -> PushConsumer:
+        return Stumbler(index)
+
+
+def scenario(strategy: Strategy, workload: Workload = WORKLOAD) -> Scenario:
+    return Scenario(workload=workload, strategies=[strategy], drain=20.0)
+
+
+def delivers(session: Session) -> bool:
+    strategy = LongPoll()
+    trace = session.measure(scenario(strategy), strategy)
+    return bool((trace.fate == Fate.DELIVERED).all())
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    with Session() as session:
+        yield session
+
+
+def test_what_the_time_to_drain_did_not_suffice_for_is_in_flight(session: Session) -> None:
+    strategy = ShortPoll(interval=60)
+    short = scenario(strategy).model_copy(update={"drain": 0.1})
+    trace = session.measure(short, strategy)
+    assert trace.manifest["cut_off"] is True
+    assert (trace.fate == Fate.IN_FLIGHT).all()
+    assert trace.counters.requests == 1
+
+
+def test_a_time_out_repeats_a_delivery_on_both_engines(session: Session) -> None:
+    """The second message waits for the first, longer than its time-out, and is sent again."""
+    strategy = Webhook(concurrency=2, timeout=1.0, retry_first=0.05)
+    workload = Workload(arrivals=Periodic(rate=20), duration=0.1, work=0.6)
+    described = scenario(strategy, workload)
+    simulated = simulate(described, strategy, IDEAL)
+    measured = session.measure(described, strategy)
+    for trace in (simulated, measured):
+        assert trace.fate.tolist() == [Fate.DELIVERED] * 2
+        assert trace.attempts.tolist() == [1, 2]
+        assert (trace.acked >= trace.done).all()
+        assert trace.counters.requests == 3
+
+
+def test_a_role_that_breaks_is_reported_with_its_side(session: Session) -> None:
+    strategy = Stumble()
+    with pytest.raises(MeasurementError, match="^target: .*a planted bug"):
+        session.measure(scenario(strategy), strategy)
+    assert not session.processes
+    assert delivers(session)
+
+
+def test_a_side_that_is_killed_is_reported(session: Session) -> None:
+    assert delivers(session)
+    broker = session.processes[list(session.pipes).index("broker")]
+    killer = threading.Timer(0.3, os.kill, (broker.pid, signal.SIGKILL))
+    killer.start()
+    strategy = LongPoll()
+    long = WORKLOAD.model_copy(update={"duration": 1.0})
+    with pytest.raises(MeasurementError, match="the process ended"):
+        session.measure(scenario(strategy, long), strategy)
+    killer.join()
+    assert not session.processes
+
+
+def test_a_port_that_is_taken_meanwhile_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        session = Session(port=other.getsockname()[1])
+        with session, pytest.raises(MeasurementError, match=r"^broker: OSError: .*address"):
+            delivers(session)
+
+
+def test_closing_a_session_lets_its_processes_end_by_themselves(session: Session) -> None:
+    assert delivers(session)
+    processes = list(session.processes)
+    session.close()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
