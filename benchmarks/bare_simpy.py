@@ -3,8 +3,13 @@
 Nothing but the end-to-end latency is recorded.
 """
 
+from collections.abc import Generator
+from typing import Any
+
 import simpy
 from numpy.typing import NDArray
+
+Process = Generator[simpy.Event, Any, None]
 
 PIPELINE_COST = 20e-6  # seconds of CPU at each node, and of delay on each link
 
@@ -15,25 +20,25 @@ def push(
     """Producer → broker → consumer, every message on its way a process of its own."""
     env = simpy.Environment()
     to_broker, to_consumer = simpy.Store(env), simpy.Store(env)
-    latencies = []
+    latencies: list[float] = []
 
-    def carry(message, store):
+    def carry(message: Any, store: simpy.Store) -> Process:
         yield env.timeout(delay)
         yield store.put(message)
 
-    def producer():
+    def producer() -> Process:
         for number, at in enumerate(created.tolist()):
             if at > env.now:
                 yield env.timeout(at - env.now)
             env.process(carry((number, at), to_broker))
 
-    def broker():
+    def broker() -> Process:
         while True:
             message = yield to_broker.get()
             yield env.timeout(cost)
             env.process(carry(message, to_consumer))
 
-    def consumer():
+    def consumer() -> Process:
         while len(latencies) < len(created):
             message = yield to_consumer.get()
             yield env.timeout(cost)
@@ -54,24 +59,24 @@ def poll(
     """Producer → broker, and a consumer that takes everything there is at each poll."""
     env = simpy.Environment()
     to_broker, log = simpy.Store(env), simpy.Store(env)
-    latencies = []
+    latencies: list[float] = []
 
-    def carry(message):
+    def carry(message: Any) -> Process:
         yield env.timeout(delay)
         yield to_broker.put(message)
 
-    def producer():
+    def producer() -> Process:
         for number, at in enumerate(created.tolist()):
             if at > env.now:
                 yield env.timeout(at - env.now)
             env.process(carry((number, at)))
 
-    def broker():
+    def broker() -> Process:
         while True:
             message = yield to_broker.get()
             yield log.put(message)
 
-    def consumer():
+    def consumer() -> Process:
         while len(latencies) < len(created):
             yield env.timeout(interval)
             yield env.timeout(cost)

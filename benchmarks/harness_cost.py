@@ -2,21 +2,23 @@
 
     python benchmarks/harness_cost.py [--quick]
 
-Bare loops (see `floors`) and lab take turns; ratios are those within a repetition. Wall time is per
-message, after connecting; CPU is process time, summed over the sides named. Two things to know:
+Bare loops (see `floors`) and the lab take turns; a ratio is the median of those within a
+repetition, with their range. CPU is process time by side; wall time begins when all are connected.
+Mind that
 
-* The lab's source publishes to the broker over a WebSocket. No bare echo, flood or GET has that hop,
-  and nothing is subtracted for it: "all" sides includes it, "target" has no part in it, and the
-  relays are bare loops that have it. Wall time is that of the drain, after publishing, except in
-  floods, where it cannot be told apart.
-* The floors include the JSON that the lab cannot do without.
+* the lab's source publishes to the broker over a WebSocket of its own. The bare echo, flood and GET
+  have no such hop, and nothing is subtracted for it: it is in "all sides" and in "broker". The
+  target has no part in it, and the relays are bare loops that have it too;
+* wall time is that of the drain, when publishing is over, but in floods that cannot be told apart;
+* one at a time, the CPU mostly goes to sleeping and waking up, on the floor as in the lab;
+* the floors make and parse JSON, as the lab must.
 
-Takes about two minutes.
+Takes about three minutes, one with --quick.
 """
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bursts import burst, drain_seconds_per_message, seconds_per_message
@@ -31,83 +33,89 @@ from lab.engines.loopback import Session
 from lab.strategies import Strategy
 
 
-class Pair(NamedTuple):
-    """A floor and the strategy that does the same; `wall` is how to read the time off a trace."""
+class Comparison(NamedTuple):
+    """A strategy and the floors that do the same; `wall` reads seconds per message off a trace."""
 
-    floor: str
     strategy: Strategy
-    count: int
+    messages: int
+    floors: tuple[str, ...]
     wall: Callable[[Trace], float] = drain_seconds_per_message
 
 
-PAIRS = (
-    Pair("echo", WebSocketPush(acks=True, credits=1), 2_000),
-    Pair("relay with acks", WebSocketPush(acks=True, credits=1), 2_000),
-    Pair("flood", WebSocketPush(), 10_000, seconds_per_message),
-    Pair("relay", WebSocketPush(), 10_000, seconds_per_message),
-    Pair("POST", HttpIngest(), 1_500),
-    Pair("GET", LongPoll(max_records=1), 1_500),
+COMPARISONS = (
+    Comparison(WebSocketPush(acks=True, credits=1), 2_000, ("echo", "relay with acks")),
+    Comparison(WebSocketPush(), 10_000, ("flood", "relay"), seconds_per_message),
+    Comparison(HttpIngest(), 1_500, ("POST",)),
+    Comparison(LongPoll(max_records=1), 1_500, ("GET",)),
 )
 
 
 class Costs(NamedTuple):
-    """What every repetition cost on the floor and in the lab."""
+    """What each repetition of one comparison cost in the lab and on each floor."""
 
-    floor: list[Cost]
     lab: list[Cost]
+    floors: dict[str, list[Cost]]
 
 
 def measure(repetitions: int, say: Callable[[str], None]) -> list[Costs]:
-    """Run every pair by turns, after one repetition that does not count."""
-    found = [Costs([], []) for _ in PAIRS]
+    """Run all by turns, after one repetition that does not count."""
+    found = [Costs([], {name: [] for name in c.floors}) for c in COMPARISONS]
     with Floors() as floors, Session() as session:
         for repetition in range(repetitions + 1):
-            for pair, costs in zip(PAIRS, found, strict=True):
-                say(f"repetition {repetition}/{repetitions}: {pair.floor}")
-                costs.floor.append(floors.run(pair.floor, Load(pair.count)))
-                costs.lab.append(lab_cost(session, pair))
-    return [Costs(costs.floor[1:], costs.lab[1:]) for costs in found]
+            for comparison, costs in zip(COMPARISONS, found, strict=True):
+                say(f"repetition {repetition} of {repetitions}: {comparison.strategy.label}")
+                costs.lab.append(lab_cost(session, comparison))
+                for name, floor in costs.floors.items():
+                    floor.append(floors.run(name, Load(comparison.messages)))
+    return [Costs(c.lab[1:], {name: f[1:] for name, f in c.floors.items()}) for c in found]
 
 
-def lab_cost(session: Session, pair: Pair) -> Cost:
-    trace = session.measure(burst(pair.strategy, pair.count), pair.strategy)
+def lab_cost(session: Session, comparison: Comparison) -> Cost:
+    strategy = comparison.strategy
+    trace = session.measure(burst(strategy, comparison.messages), strategy)
     cpu = {side: used / len(trace) for side, used in trace.counters.cpu_seconds.items()}
-    return Cost(pair.wall(trace), cpu)
+    return Cost(comparison.wall(trace), cpu)
 
 
-MEASURES: dict[str, Callable[[Cost], float]] = {
-    "wall": lambda cost: cost.wall,
-    "CPU, all": lambda cost: sum(cost.cpu.values()),
-    "CPU, broker and target": lambda cost: cost.cpu.get("broker", 0.0) + cost.cpu["target"],
-    "CPU, target": lambda cost: cost.cpu["target"],
-    "CPU, source": lambda cost: cost.cpu.get("source", 0.0),
-}
+def cpu_of(cost: Cost, sides: list[str]) -> float:
+    return sum(cost.cpu[side] for side in sides)
+
+
+def rows(lab: list[Cost], floor: list[Cost]) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Yield what is compared, and its values in the lab and on the floor."""
+    yield "wall", [c.wall for c in lab], [c.wall for c in floor]
+    every, here = list(lab[0].cpu), list(floor[0].cpu)
+    parts = {"CPU, all sides": (every, here)}
+    if len(every) > len(here):
+        parts[f"CPU, {' and '.join(here)}"] = (here, here)
+    parts |= {f"CPU, {side}": ([side], [side]) for side in here}
+    for name, (ours, bare) in parts.items():
+        yield name, [cpu_of(c, ours) for c in lab], [cpu_of(c, bare) for c in floor]
 
 
 def table(found: list[Costs]) -> Table:
-    result = Table("floor", "lab", "µs a message", "floor", "lab", "lab : floor")
-    for pair, (floor, lab) in zip(PAIRS, found, strict=True):
-        names = (pair.floor, pair.strategy.label)
-        for measure, read in MEASURES.items():
-            bare, ours = [read(cost) for cost in floor], [read(cost) for cost in lab]
-            if not all(bare) or (measure.endswith("broker and target") and "POST" in names):
-                continue
-            medians = (f"{statistics.median(values) * 1e6:.1f}" for values in (bare, ours))
-            result.add_row(*names, measure, *medians, shown(ratios(ours, bare)))
-            names = ("", "")
-        result.add_section()
+    result = Table("floor", "µs a message", "floor", "lab", "lab : floor")
+    for costs in found:
+        for name, floor in costs.floors.items():
+            for label, ours, bare in rows(costs.lab, floor):
+                medians = (f"{statistics.median(values) * 1e6:.1f}" for values in (bare, ours))
+                result.add_row(name, label, *medians, shown(ratios(ours, bare)))
+                name = ""
+            result.add_section()
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="three repetitions")
-    options = parser.parse_args()
-    repetitions = 3 if options.quick else 9
+    parser.add_argument("--quick", action="store_true", help="three repetitions in place of eleven")
+    repetitions = 3 if parser.parse_args().quick else 11
     console = Console()
     with console.status("starting") as status:
         found = measure(repetitions, status.update)
     console.print(table(found))
+    for comparison in COMPARISONS:
+        for name in comparison.floors:
+            console.print(f"{name}: {comparison.strategy.label}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -47,15 +47,15 @@ PIPELINES = (
 
 
 class Case(NamedTuple):
-    """About `count` messages at `rate` a second over links of `delay` seconds."""
+    """About `messages` messages at `rate` a second over links of `delay` seconds."""
 
     pipeline: Pipeline
-    count: int
+    messages: int
     rate: float
     delay: float = bare_simpy.PIPELINE_COST
 
     def scenario(self) -> Scenario:
-        workload = Workload(arrivals=Poisson(rate=self.rate), duration=self.count / self.rate)
+        workload = Workload(arrivals=Poisson(rate=self.rate), duration=self.messages / self.rate)
         return Scenario(workload=workload, strategies=[self.pipeline.strategy])
 
     def run_bare(self, created: NDArray) -> list[float]:

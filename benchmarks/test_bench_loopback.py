@@ -1,7 +1,7 @@
 """Benchmark of real deliveries over loopback, for every strategy, beside bare loops.
 
 Times are those of the runs, from the first message to the last, whatever it took to start and to
-collect them. `harness_cost.py` compares lab and bare loops more closely: interleaved, with CPU time.
+collect them. `harness_cost.py` compares lab and bare loops more closely: by turns, with CPU time.
 """
 
 from collections.abc import Callable, Iterator

@@ -52,26 +52,28 @@ PLAN: list[tuple[Strategy, float, int]] = [  # strategy, messages a second, byte
     (InProcessLongPoll(), 300, 100),
 ]
 
+LOOP = ("wake_up", "iteration", "timer", "step", "cold", "cooling")
 START = {  # seconds, or what the name says; the search stays within a factor of 30
     "wake_up": 50e-6,
-    "iteration": 20e-6,
-    "timer": 20e-6,
-    "cold": 0.5,
-    "cooling": 1e-3,
-    "delay": 10e-6,
+    "iteration": 40e-6,
+    "timer": 10e-6,
+    "step": 10e-6,
+    "cold": 1.0,
+    "cooling": 5e-3,
+    "delay": 5e-6,
     "noise": 0.3,
-    "send": 30e-6,
-    "receive": 40e-6,
-    "request": 100e-6,
-    "serve": 100e-6,
-    "reply": 80e-6,
-    "response": 80e-6,
-    "resume": 20e-6,
-    "client": 100e-6,
-    "server": 100e-6,
-    "call": 10e-6,
+    "send": 100e-6,
+    "receive": 50e-6,
+    "request": 250e-6,
+    "serve": 150e-6,
+    "reply": 100e-6,
+    "response": 75e-6,
+    "resume": 40e-6,
+    "client": 120e-6,
+    "server": 80e-6,
+    "call": 5e-6,
     "record": 1e-6,
-    "byte": 1e-9,
+    "byte": 2e-9,
 }
 
 
@@ -94,7 +96,7 @@ def physics_of(values: dict[str, float], buffer: int = 0) -> Physics:
         data = {"record": values["record"], "byte": values["byte"]} if records else {}
         return {"fixed": values[name], **data}
 
-    loop = {name: values[name] for name in ("wake_up", "iteration", "timer", "cold", "cooling")}
+    loop = {name: values[name] for name in LOOP}
     exchange: dict[str, Any] = {
         name: cost(name, True) for name in ("request", "serve", "reply", "response")
     }
@@ -260,8 +262,11 @@ def socket_buffer() -> int:
 
 def calibrate(progress: Progress = silent) -> dict[str, Any]:
     """Measure this machine and return the contents of a calibration file."""
-    samples = measure(progress)
-    buffer = socket_buffer()
+    return learn(measure(progress), socket_buffer(), progress)
+
+
+def learn(samples: list[Sample], buffer: int, progress: Progress = silent) -> dict[str, Any]:
+    """Return the contents of a calibration file that comes from these runs."""
     physics, errors = fit(samples, buffer, progress)
     runs = [
         {

@@ -30,12 +30,14 @@ class LoopCosts(Description):
     `wake_up` passes between an event and the first code that runs in a loop that slept;
     `iteration` is the CPU time of one turn besides what is handled in it; `timer` is how late the
     kernel says that a timer is due. Waking up, and every cost in the turn that follows, takes up to
-    1 + `cold` times as long after a long sleep; the time constant is `cooling` seconds.
+    1 + `cold` times as long after a long sleep; the time constant is `cooling` seconds. `step` is
+    the CPU time from having a message to acting on it: what a role takes to decide.
     """
 
     wake_up: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
+    step: Seconds = 0.0
     cold: Seconds = 0.0
     cooling: Seconds = 0.001
 

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -35,12 +35,13 @@ async def serving(
     name: str = "broker",
     count: int = 10,
     size: int = 100,
+    work: float = 0.0,
     consumers: int = 1,
     retention: Retention | None = None,
 ) -> AsyncIterator[tuple[Side, dict[str, int]]]:
     """Run the side `name`, whose servers listen and which connects to nobody; yield its ports too."""
     scenario = Scenario(workload=Workload(arrivals=Periodic(rate=1)), strategies=[strategy])
-    messages = Messages(np.zeros(count), np.full(count, size, np.int32), np.zeros(count))
+    messages = Messages(np.zeros(count), np.full(count, size, np.int32), np.full(count, work))
     place = layout(scenario, strategy)
     side = Side(name, Job(strategy, place, messages, consumers, retention or Retention()))
     try:
@@ -71,7 +72,7 @@ class Http:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    async def __aenter__(self) -> "Http":
+    async def __aenter__(self) -> Self:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         return self
 

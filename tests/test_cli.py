@@ -15,10 +15,10 @@ from lab.trace import Fate, load
 COMMANDS = ("list", "compare", "simulate", "measure", "calibrate", "check")
 SMALL = """
 question = "Which of two?"
-replications = 2
+replications = 1
 
 [workload]
-duration = 0.3
+duration = 0.2
 arrivals = { kind = "poisson", rate = 100 }
 
 [[strategies]]
@@ -91,16 +91,16 @@ def check_shape(data: dict[str, Any]) -> None:
 
 
 def test_simulate_prints_json_and_nothing_else_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    arguments = ("simulate", "burst", "--quick", "--json", "--seed", "11")
+    arguments = ("simulate", "batching", "--quick", "--json", "--seed", "11")
     one = run(*arguments, cwd=tmp_path, PYTHONHASHSEED="1")
     two = run(*arguments, cwd=tmp_path, PYTHONHASHSEED="2")
     assert (one.status, one.err) == (0, "")
     assert one.out == two.out
     data = json.loads(one.out)
     check_shape(data)
-    assert data["scenario"] == "burst"
+    assert data["scenario"] == "batching"
     assert [r["strategy"] for r in data["results"]] == [
-        strategy.label for strategy in library.find("burst").strategies
+        strategy.label for strategy in library.find("batching").strategies
     ]
     assert not list(tmp_path.iterdir())
 
@@ -138,10 +138,9 @@ def test_compare_writes_a_report(compared: Compared) -> None:
     figures = {name for name in files if name.startswith("figures/")}
     assert {"figures/latency.png", "figures/sequence.png"} <= figures
     assert {
-        f"traces/{strategy}.{engine}.{replication}.npz"
+        f"traces/{strategy}.{engine}.0.npz"
         for strategy in ("WebSocketPush", "LongPoll")
         for engine in ("simulation", "loopback")
-        for replication in (0, 1)
     } == files - figures - {"report.md", "report.html", "results.json"}
     saved = json.loads((compared.out / "results.json").read_text(encoding="utf-8"))
     assert saved["results"] == compared.results

@@ -154,7 +154,7 @@ def test_nothing_is_left_running(signal_: signal.Signals, tmp_path: Path) -> Non
     sides: set[int] = set()
     try:
         wait_until(lambda: len(children(process.pid)) >= 4 or process.poll() is not None)
-        time.sleep(2.0)  # in the middle of the run, unless the machine is very busy
+        time.sleep(1.0)  # in the middle of the run, unless the machine is very busy
         sides = children(process.pid)
         if signal_ is signal.SIGINT:  # as a terminal does, to all of them
             os.killpg(process.pid, signal_)

@@ -91,10 +91,10 @@ def test_short_poll_pauses_after_answer_and_work() -> None:
         0.510 -> Fetch(offset=0, max_records=100)
         0.520 <- Records(offset=0, messages=[0, 1])
         0.520 -> Work(messages=[0, 1])
-        0.900 <- Worked()
-        1.400 wake
-        1.400 -> Fetch(offset=2, max_records=100)
-        2.000 end
+        1.200 <- Worked()
+        1.700 wake
+        1.700 -> Fetch(offset=2, max_records=100)
+        9.000 end
         """,
     )
 

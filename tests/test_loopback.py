@@ -28,7 +28,7 @@ from lab.strategies import (
 from lab.trace import PATH, Fate, Trace
 
 SIZE = 200  # bytes
-PLAIN = Workload(arrivals=Poisson(rate=200), size=SIZE, duration=0.3, seed=3)
+PLAIN = Workload(arrivals=Poisson(rate=300), size=SIZE, duration=0.2, seed=3)
 
 
 class Case(NamedTuple):
@@ -71,8 +71,8 @@ VARIANTS: list[Strategy] = [
 CASES = [
     *(Case(strategy()) for strategy in STRATEGIES),
     *(Case(strategy) for strategy in VARIANTS),
-    *(Case(strategy(), consumers=2) for strategy in STRATEGIES),
-    *(Case(strategy(), processes="one") for strategy in STRATEGIES),
+    *(Case(s(), consumers=2) for s in (WebSocketPush, ServerSentEvents, Webhook, LongPoll)),
+    *(Case(s(), processes="one") for s in (WebSocketPush, ServerSentEvents, HttpIngest, ShortPoll)),
 ]
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -187,14 +187,22 @@ def payload_and_heads(trace: Trace) -> tuple[int, float]:
     return records, heads / counters.requests
 
 
+CLOSING = ("Webhook(keep_alive=False)", "HttpIngest(keep_alive=False)")
+
+
 def is_batched_stream(case: Case) -> bool:
     return isinstance(case.strategy.wire, Stream) and getattr(case.strategy, "batch_size", 1) > 1
 
 
-BYTES = [c for c in CASES if not isinstance(c.strategy.wire, Call) and not is_batched_stream(c)]
+CLOSES = pytest.mark.xfail(strict=True, reason="simulation leaves out `Connection: close`")
+BYTES = [
+    pytest.param(c, marks=CLOSES if c.name in CLOSING else (), id=c.name)
+    for c in CASES
+    if not isinstance(c.strategy.wire, Call) and not is_batched_stream(c)
+]
 
 
-@pytest.mark.parametrize("case", BYTES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", BYTES)
 def test_bytes_are_those_of_the_simulation(case: Case, laboratory: Laboratory) -> None:
     """How many requests there are depends on the machine, so that is taken from the measured run."""
     records, simulated_head = payload_and_heads(laboratory.simulate(case))
@@ -232,10 +240,10 @@ def test_sizes_work_and_replications_are_those_of_the_workload(laboratory: Labor
 
 
 def test_a_run_can_be_measured_faster_than_it_is_described(laboratory: Laboratory) -> None:
-    slow = PLAIN.model_copy(update={"arrivals": Poisson(rate=0.02), "duration": 3000.0})
+    slow = PLAIN.model_copy(update={"arrivals": Poisson(rate=0.02), "duration": 2000.0})
     strategy = ShortPoll(interval=100)
     scenario = Scenario(workload=slow, strategies=[strategy], speed_up=10_000)
     trace = laboratory.session.measure(scenario, strategy)
     assert (trace.fate == Fate.DELIVERED).all()
-    assert trace.created.max() <= 0.3
+    assert trace.created.max() <= 0.2
     assert trace.counters.elapsed < 20

@@ -59,6 +59,17 @@ def test_catching_up_stops_when_the_connection_is_full_again() -> None:
     assert list(broker.receive(Writable(0), 0.2)) == [Deliver(0, 1, [1]), Deliver(0, 2, [2])]
 
 
+def test_a_message_that_comes_while_catching_up_does_not_overtake() -> None:
+    broker = PushBroker(PushPolicy())
+    for event in (Subscribe(0), Blocked(0), Publish([0, 1])):
+        assert not list(broker.receive(event, 0.0))
+    backlog = iter(broker.receive(Writable(0), 0.1))
+    assert next(backlog) == Deliver(0, 0, [0])
+    late = list(broker.receive(Publish([2]), 0.1))
+    assert late == [Deliver(0, 1, [1]), Deliver(0, 2, [2])]
+    assert list(backlog) == []
+
+
 def test_full_batch_goes_at_once_and_a_smaller_one_lingers() -> None:
     check(
         PushBroker(PushPolicy(batch_size=3, linger=0.5)),

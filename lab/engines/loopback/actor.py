@@ -53,6 +53,7 @@ class Site:
         self.counts = dict.fromkeys(("subscribed", "done", "settled", "acked"), 0)
         self.tasks: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
+        self.loop.set_exception_handler(self._broke)
 
     def now(self) -> float:
         """Return seconds from the start of the run."""
@@ -74,6 +75,13 @@ class Site:
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def _broke(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report with the run what a timer's callback raises; for the rest do as usual."""
+        if "handle" in context:
+            self.errors.append(repr(context.get("exception")))
+        else:
+            loop.default_exception_handler(context)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

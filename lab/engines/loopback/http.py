@@ -55,11 +55,10 @@ class HttpServer:
         self.port = port
 
     def route(self, method: str, path: str, handler: Handler) -> None:
-        """Have `handler` answer, unless a page in a browser asks; a `BadRequest` is told as JSON."""
+        """Have `handler` answer; a `BadRequest` is told as JSON."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
-                _refuse_pages(request)
                 return await handler(request)
             except BadRequest as error:
                 return web.json_response({"error": error.reason}, status=error.status)
@@ -189,12 +188,6 @@ def _key(message: Any) -> Any:
     """Return what an answer and its request have in common."""
     attempt = getattr(message, "attempt", 0)
     return message.consumer, attempt, attempt and message.offset
-
-
-def _refuse_pages(request: web.Request) -> None:
-    """Refuse a page in a browser: it sends its Origin or, by a name of its own, another Host."""
-    if "Origin" in request.headers or request.host.partition(":")[0] not in settings.HOSTS:
-        raise BadRequest(403, "not for pages in a browser")
 
 
 async def _body(request: web.Request) -> bytes:

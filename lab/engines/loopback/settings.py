@@ -6,13 +6,15 @@ redirects are off; time-outs are the strategy's own.
 
 import asyncio
 import ctypes
+import logging
 import os
 import selectors
 import sys
 from typing import Any
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 LOOPBACK = "127.0.0.1"
-HOSTS = (LOOPBACK, "localhost")  # the names by which a client may call the server
 MAX_FRAME = 64 * 2**20
 MAX_BODY = 64 * 2**20
 SEND_DEADLINE = 30.0  # seconds until a peer that stopped reading is given up
@@ -65,11 +67,17 @@ def core_of(side: str) -> int | None:
 
 
 def prepare_process(core: int | None) -> None:
-    """Pin this process and make its timers exact, where the system can."""
+    """Pin this process and make its timers exact, where the system can; log only our own faults."""
     if core is not None:
         os.sched_setaffinity(0, {core})
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK, 0, 0, 0)
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """Say whether a log record tells of a fault of ours, not of a malformed request."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def described() -> dict[str, Any]:

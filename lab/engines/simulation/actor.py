@@ -144,13 +144,14 @@ class Broker(Actor):
             at_broker = self.at_broker
             for m in message.messages:
                 at_broker[m] = now
+            now += int(self.loop.step * self.loop.factor)
             outputs = self.role.receive(message, now / SECOND)
             if outputs:
                 now = self.emit(outputs, now)
             if self.role.wake_at != math.inf:
                 self.plan()
             return now
-        now += int(self.prices.receive[type(message)][0] * self.loop.factor)
+        now += int((self.prices.receive[type(message)][0] + self.loop.step) * self.loop.factor)
         self._acknowledge(message, now)
         self.resuming = 0.0
         now = self.handle(message, now)
@@ -265,6 +266,7 @@ class Consumer(Actor):
             for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
+            now += int(self.loop.step * self.loop.factor)
         else:
             now += int(self.prices.receive[kind][0] * self.loop.factor)
         return self.handle(message, now)

@@ -76,6 +76,7 @@ class EventLoop:
         self.wake_up = loop.wake_up * SECOND
         self.iteration = loop.iteration * SECOND
         self.timer = int(loop.timer * SECOND)
+        self.step = loop.step * SECOND
         self.cold = loop.cold
         self.cooling = max(loop.cooling, 1e-9) * SECOND
         self.noise = physics.noise
