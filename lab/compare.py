@@ -16,6 +16,7 @@ from lab.strategies import Strategy
 from lab.theory import theory
 from lab.workload import Periodic, Workload
 
+SLOWEST, FASTEST = 0.3, 50.0  # messages a second of a system that is called empty
 ENGINES = ("theory", "simulation", "loopback")
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
@@ -140,10 +141,12 @@ def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:
 def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tuple[float, float]:
     """Return transit time and round trip, in seconds, of a lone message in an empty system.
 
-    Both are simulated: ten messages of no work, seconds apart, without noise. The round trip is
-    known only of strategies that acknowledge.
+    Both are simulated: messages of no work, evenly spaced and as far apart as the workload's own
+    on average (but no closer than 1/`FASTEST` seconds), without noise. The round trip is known
+    only of strategies that acknowledge.
     """
-    lone = Workload(arrivals=Periodic(rate=0.3), duration=40, size=scenario.workload.size)
+    rate = min(max(scenario.workload.arrivals.mean_rate, SLOWEST), FASTEST)
+    lone = Workload(arrivals=Periodic(rate=rate), duration=20 / rate, size=scenario.workload.size)
     quiet = costs.model_copy(update={"noise": 0.0})
     single = scenario.model_copy(update={"workload": lone})
     trace = simulate(single, strategy, quiet)
