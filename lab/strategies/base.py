@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
+from pydantic import model_validator
+
 from lab.description import Description
 from lab.formats import HttpFormat, StreamFormat
 from lab.messages import Role
@@ -74,6 +76,13 @@ class Strategy(Description):
     @abstractmethod
     def consumer(self, index: int) -> Role:
         """Return a new consumer."""
+
+    @model_validator(mode="after")
+    def _buffers_a_batch(self) -> Self:
+        buffer, batch = getattr(self, "buffer", None), getattr(self, "batch_size", 1)
+        if buffer is not None and buffer < batch:
+            raise ValueError(f"need a buffer of at least a batch, got {buffer} and {batch}")
+        return self
 
     def faster(self, times: float) -> Self:
         """Return the same strategy with everything in `paced` that many times as fast."""

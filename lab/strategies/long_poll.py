@@ -1,8 +1,8 @@
 """Long poll: the broker holds an HTTP GET until there are records or `max_wait` has passed."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.description import Count, PositiveSeconds
 from lab.roles import Poller
@@ -16,6 +16,14 @@ class LongPoll(Pull):
     max_wait: Annotated[PositiveSeconds, Field(le=300)] = 1.0
     min_records: Count = 1
     paced: ClassVar[tuple[str, ...]] = ("max_wait",)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.min_records > self.max_records:
+            raise ValueError(
+                f"need min_records <= max_records, got {self.min_records} and {self.max_records}"
+            )
+        return self
 
     def consumer(self, index: int) -> Poller:
         return Poller(
