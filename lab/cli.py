@@ -362,10 +362,10 @@ def run_scenario(scenario: Scenario) -> None:
     sys.exit(_guarded(script))
 
 
-def _guarded(command: Callable[..., Any]) -> int:
+def _guarded(command: Callable[..., Any], name: str | None = None) -> int:
     """Run a command; answer errors that are the user's with one line, and return the exit status."""
     try:
-        status = command(standalone_mode=False) or 0
+        status = command(prog_name=name, standalone_mode=False) or 0
         sys.stdout.flush()
         return status
     except InvalidInput as error:
@@ -392,4 +392,4 @@ def _fail(text: str, status: int) -> int:
 
 def run() -> None:
     """The entry point of `pushpull`."""
-    sys.exit(_guarded(app))
+    sys.exit(_guarded(app, "pushpull"))

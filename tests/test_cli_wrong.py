@@ -136,14 +136,32 @@ def wait_until(condition: Callable[[], Any]) -> None:
         time.sleep(0.05)
 
 
-LONG = ("measure", "--set", "workload.duration=300")
+LONG = """
+strategies = [{ kind = "LongPoll" }]
+
+[workload]
+arrivals = { kind = "periodic", rate = 10 }
+duration = 300
+"""
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)
 def test_nothing_is_left_running(signal_: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text(LONG)
+    port = free_port()
     process = subprocess.Popen(
-        [*PROGRAM, *LONG, "--out", "out"],
+        [*PROGRAM, "measure", "long.toml", "--out", "out", "--port", str(port)],
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -153,8 +171,8 @@ def test_nothing_is_left_running(signal_: signal.Signals, tmp_path: Path) -> Non
     )
     sides: set[int] = set()
     try:
-        wait_until(lambda: len(children(process.pid)) >= 4 or process.poll() is not None)
-        time.sleep(1.0)  # in the middle of the run, unless the machine is very busy
+        wait_until(lambda: listens(port) or process.poll() is not None)
+        time.sleep(0.5)  # in the middle of the run, unless the machine is very busy
         sides = children(process.pid)
         if signal_ is signal.SIGINT:  # as a terminal does, to all of them
             os.killpg(process.pid, signal_)
@@ -166,7 +184,7 @@ def test_nothing_is_left_running(signal_: signal.Signals, tmp_path: Path) -> Non
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert len(sides) >= 3
-    assert out == "" and not list(tmp_path.iterdir())
+    assert out == "" and [path.name for path in tmp_path.iterdir()] == ["long.toml"]
     if signal_ is signal.SIGINT:
         assert process.returncode == 130
         assert err == "pushpull: interrupted; nothing was written\n"
