@@ -1,17 +1,17 @@
 """Bare loops on `aiohttp`: POST or GET, one request after the other over one connection.
 
-Server and client are made by the lab, which only puts in its settings; routes and calls are bare.
+All settings are the lab's; its middleware, routes and handlers are not used.
 """
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 from aiohttp import web
 from meter import Announce, Load, Meter, Used
 
 from lab.engines.loopback import settings
-from lab.engines.loopback.http import HttpServer, client_session
 
 JSON = {"Content-Type": "application/json"}
 
@@ -51,14 +51,27 @@ async def server(load: Load, announce: Announce) -> Used:
         countdown.served()
         return web.Response(body=body, headers=JSON)
 
-    http = HttpServer()
-    http.app.router.add_post("/messages", post)
-    http.app.router.add_get("/records", get, allow_head=False)
-    announce(await http.listen())
+    app = web.Application(client_max_size=settings.MAX_BODY)
+    app.router.add_post("/messages", post)
+    app.router.add_get("/records", get, allow_head=False)
+    runner = web.AppRunner(app, **settings.SERVER)
+    await runner.setup()
+    await web.TCPSite(runner, settings.LOOPBACK, 0).start()
+    announce(runner.addresses[0][1])
     try:
         return await countdown.done
     finally:
-        await http.close()
+        await runner.cleanup()
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(**settings.CONNECTOR),
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=settings.SKIPPED_HEADERS,
+        **settings.CLIENT,
+    )
 
 
 async def post_client(load: Load, port: int) -> Used:
@@ -70,7 +83,7 @@ async def post_client(load: Load, port: int) -> Used:
         async with session.post(url, data=body, headers=JSON, allow_redirects=False) as response:
             await response.read()
 
-    async with client_session(keep_alive=True) as session:
+    async with _session() as session:
         return await _one_by_one(load, send)
 
 
@@ -82,7 +95,7 @@ async def get_client(load: Load, port: int) -> Used:
         async with session.get(f"{url}{number}", allow_redirects=False) as response:
             json.loads(await response.read())
 
-    async with client_session(keep_alive=True) as session:
+    async with _session() as session:
         return await _one_by_one(load, ask)
 
 

@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Sequence
 
 from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
+
+WIDTH = 110  # columns of a table that does not go to a terminal
 
 
 def note_rate(benchmark: BenchmarkFixture, count: int, unit: str = "messages") -> None:
@@ -16,6 +19,12 @@ def note_rate(benchmark: BenchmarkFixture, count: int, unit: str = "messages") -
 def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
     """Return the ratio in each repetition; neighbours in time are compared, so load cancels."""
     return [a / b for a, b in zip(of, to, strict=True)]
+
+
+def new_console() -> Console:
+    """Return a console on which tables are as wide in a file as on a wide terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def shown(values: Sequence[float]) -> str:

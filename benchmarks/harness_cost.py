@@ -22,10 +22,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bursts import burst, drain_seconds_per_message, seconds_per_message
-from figures import ratios, shown
+from figures import new_console, ratios, shown
 from floors import Cost, Floors
 from meter import Load
-from rich.console import Console
 from rich.table import Table
 
 from lab import HttpIngest, LongPoll, Trace, WebSocketPush
@@ -109,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three repetitions in place of eleven")
     repetitions = 3 if parser.parse_args().quick else 11
-    console = Console()
+    console = new_console()
     with console.status("starting") as status:
         found = measure(repetitions, status.update)
     console.print(table(found))

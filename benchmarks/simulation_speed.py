@@ -4,7 +4,7 @@
 
 CPU time of one run of each in turn, repeated; ratios are those within a repetition. The lab records
 every column of its trace, bare SimPy only latencies. "time : small" is the lab's time per message
-over that for 10^4 messages at the same rate. Takes about ten minutes, one with --quick.
+over that for 10^4 messages at the same rate. Takes about eight minutes, one with --quick.
 """
 
 import argparse
@@ -18,9 +18,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from figures import ratios, shown
+from figures import new_console, ratios, shown
 from pipelines import PIPELINES, SATURATED, Case
-from rich.console import Console
 from rich.table import Table
 
 SMALL, TRACED = 10_000, 100_000
@@ -127,7 +126,7 @@ def memory_table(large: int, say: Callable[[str], None]) -> Table:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
                 grown = fresh.submit(resident_growth, index, large).result()
             case = Case(pipeline, large, RATE)
-            table.add_row(*describe(case), "growth of process", f"{grown:.0f}")
+            table.add_row(*describe(case), "process growth", f"{grown:.0f}")
     return table
 
 
@@ -138,7 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     large = 100_000 if options.quick else 1_000_000
     repetitions = options.repetitions or (3 if options.quick else 7)
-    console = Console()
+    console = new_console()
     plan = cases(large)
     with console.status("starting") as status:
         found = measure(plan, repetitions, status.update)

@@ -58,7 +58,7 @@ class Comparison:
 
 def compare(
     scenario: Scenario,
-    costs: Calibrated | None = None,
+    costs: Calibrated | Physics | None = None,
     engines: Sequence[str] = ENGINES,
     progress: Progress = silent,
     port: int = 0,
@@ -68,7 +68,8 @@ def compare(
     Every trace is checked. Raises `MeasurementError` if a measured run fails.
     """
     notes = scenario.warnings()
-    costs = costs or reference()
+    if not isinstance(costs, Calibrated):
+        costs = Calibrated(costs, {}) if costs else reference()
     if "simulation" in engines:
         notes.append(_origin(costs.manifest))
     runs: list[Run] = []

@@ -187,16 +187,12 @@ def payload_and_heads(trace: Trace) -> tuple[int, float]:
     return records, heads / counters.requests
 
 
-CLOSING = ("Webhook(keep_alive=False)", "HttpIngest(keep_alive=False)")
-
-
 def is_batched_stream(case: Case) -> bool:
     return isinstance(case.strategy.wire, Stream) and getattr(case.strategy, "batch_size", 1) > 1
 
 
-CLOSES = pytest.mark.xfail(strict=True, reason="simulation leaves out `Connection: close`")
 BYTES = [
-    pytest.param(c, marks=CLOSES if c.name in CLOSING else (), id=c.name)
+    pytest.param(c, id=c.name)
     for c in CASES
     if not isinstance(c.strategy.wire, Call) and not is_batched_stream(c)
 ]

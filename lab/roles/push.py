@@ -120,8 +120,8 @@ class PushBroker:
         outputs: list[Message] = []
         for session in self.sessions.values():
             if self._direct and session.writable and not session.buffer:
-                for i, m in enumerate(messages, offset):
-                    outputs.append(Deliver(session.consumer, i, (m,)))
+                who = session.consumer
+                outputs += [Deliver(who, i, (m,)) for i, m in enumerate(messages, offset)]
             else:
                 session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(messages, offset))
                 outputs.extend(self._pump(session, now))

@@ -209,20 +209,21 @@ class Side:
             await server.close()
 
 
+def _listen(pipe: Connection, commands: asyncio.Queue[tuple[str, Any]]) -> None:
+    """Pass on what the session says, or that it is gone."""
+    try:
+        commands.put_nowait(pipe.recv())
+    except (EOFError, OSError):
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        commands.put_nowait(("end", None))
+
+
 async def run(name: str, pipe: Connection, job: Job) -> None:
     """Take part in one run, from `listen` to `stop`."""
     side = Side(name, job)
     commands: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-
-    def listen() -> None:
-        try:
-            commands.put_nowait(pipe.recv())
-        except (EOFError, OSError):
-            loop.remove_reader(pipe.fileno())
-            commands.put_nowait(("end", None))
-
-    loop.add_reader(pipe.fileno(), listen)
+    loop.add_reader(pipe.fileno(), _listen, pipe, commands)
     try:
         pipe.send(await side.listen())
         while True:

@@ -102,11 +102,12 @@ def _exchange(wire: Exchange, physics: Physics, tracked: bool, asked: Fetch) -> 
     send |= dict.fromkeys(answers, _price(costs.reply))
     receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))
     receive |= dict.fromkeys(answers, _price(costs.response))
-    heads = {kind: _exchange_head(wire, kind, asked) for kind in (*asks, *answers)}
+    close = 0 if wire.keep_alive else len("Connection: close\r\n")
+    heads = {kind: close + _exchange_head(wire, kind, asked) for kind in (*asks, *answers)}
     empty, resume = 0, 0.0
     if wire.server == "broker":
         resume = costs.resume * SECOND
-        empty = http_size(wire.format.response(Records(0, TYPICAL, ()), str))
+        empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
     return Prices(send, receive, heads, tracked, resume, empty)
 
 
