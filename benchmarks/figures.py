@@ -2,14 +2,17 @@
 
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
+
+if TYPE_CHECKING:  # scripts do without it
+    from pytest_benchmark.fixture import BenchmarkFixture
 
 WIDTH = 110  # columns of a table that does not go to a terminal
 
 
-def note_rate(benchmark: BenchmarkFixture, count: int, unit: str = "messages") -> None:
+def note_rate(benchmark: "BenchmarkFixture", count: int, unit: str = "messages") -> None:
     """Add `<unit>_per_second` at the median round, in each of which `count` were handled."""
     if benchmark.stats:  # nothing was timed with --benchmark-disable
         rate = count / benchmark.stats.stats.median

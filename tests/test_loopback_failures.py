@@ -5,14 +5,18 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from servers import on_loop, serving
 
 from lab import LongPoll, Periodic, Scenario, ShortPoll, Webhook, WebSocketPush, Workload, simulate
 from lab.engines.common import MeasurementError
-from lab.engines.loopback import Session
-from lab.messages import Deliver, Message
+from lab.engines.loopback import Session, settings
+from lab.engines.loopback.actor import Actor
+from lab.engines.loopback.outlet import Outlet
+from lab.messages import Blocked, Deliver, Message
 from lab.physics import IDEAL
 from lab.roles import Poller, PushConsumer
 from lab.strategies import Strategy
@@ -124,3 +128,28 @@ def test_closing_a_session_lets_its_processes_end_by_themselves(session: Session
     processes = list(session.processes)
     session.close()
     assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+def test_a_peer_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one that reads nothing: a slow one that goes on reading keeps its connection."""
+    monkeypatch.setattr(settings, "SEND_DEADLINE", 0.2)
+    said: list[object] = []
+
+    async def scene(pauses: Iterator[float]) -> None:
+        async def write(frame: str) -> None:
+            await asyncio.sleep(next(pauses))
+
+        actor = SimpleNamespace(handle=said.append)
+        outlet = Outlet(cast(Actor, actor), 0, write)
+        running = asyncio.create_task(outlet.run())
+        for _ in range(5):
+            outlet.put("frame")
+            await asyncio.sleep(0)
+        await asyncio.wait_for(running, 10)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(scene(iter([0.05, 0.1, 0.1, 60.0])))
+    assert said == [Blocked(0)]
+    said.clear()
+    with pytest.raises(RuntimeError):  # the pauses are used up: all five frames were written
+        asyncio.run(scene(iter([0.1] * 4)))

@@ -14,7 +14,8 @@ class Outlet:
     """Writes frames with `write`, a coroutine function that waits while the peer does not read.
 
     A frame that comes while `write` waits makes the role hold what follows (`Blocked`), until all
-    is written (`Writable`). A peer that does not read for `settings.SEND_DEADLINE` is given up.
+    is written (`Writable`). A peer that then does not read for `settings.SEND_DEADLINE` is given up:
+    `run` raises `TimeoutError`. The deadline is set only while blocked, so that it costs nothing.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Outlet:
         self.ready = asyncio.Event()
         self.writing = False
         self.blocked = False
+        self.deadline = asyncio.timeout(None)
 
     def put(self, frame: Any) -> None:
         """Send `frame` as soon as the connection takes it."""
@@ -35,18 +37,29 @@ class Outlet:
             self.ready.set()
         elif not self.blocked:
             self.blocked = True
+            self._expect_progress()
             self.actor.handle(Blocked(self.consumer))
 
     async def run(self) -> None:
         """Write frames for ever; ends with the connection."""
-        while True:
-            await self.ready.wait()
-            self.ready.clear()
-            while self.frames:
-                self.writing = True
-                async with asyncio.timeout(settings.SEND_DEADLINE):
-                    await self.write(self.frames.popleft())
-                self.writing = False
+        async with self.deadline:
+            while True:
+                await self.ready.wait()
+                self.ready.clear()
+                await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self.frames:
+            self.writing = True
+            await self.write(self.frames.popleft())
+            self.writing = False
             if self.blocked:
-                self.blocked = False
-                self.actor.handle(Writable(self.consumer))
+                self._expect_progress()
+        if self.blocked:
+            self.blocked = False
+            self.deadline.reschedule(None)
+            self.actor.handle(Writable(self.consumer))
+
+    def _expect_progress(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self.deadline.reschedule(now + settings.SEND_DEADLINE)

@@ -133,7 +133,7 @@ class Broker(Actor):
         self.empty_replies = 0
         self.resuming = 0.0  # what answering costs besides, if it was not just asked for
         self.left = run.record.left_broker
-        self.attempts = run.record.attempts
+        self.repeats = run.record.repeats
         self.at_broker = run.record.at_broker
 
     def take(self, message: Any, size: int, now: int) -> int:
@@ -144,14 +144,14 @@ class Broker(Actor):
             at_broker = self.at_broker
             for m in message.messages:
                 at_broker[m] = now
-            now += int(self.loop.step * self.loop.factor)
+            now += self.loop.decide
             outputs = self.role.receive(message, now / SECOND)
             if outputs:
                 now = self.emit(outputs, now)
             if self.role.wake_at != math.inf:
                 self.plan()
             return now
-        now += int((self.prices.receive[type(message)][0] + self.loop.step) * self.loop.factor)
+        now += int(self.prices.receive[type(message)][0] * self.loop.factor) + self.loop.decide
         self._acknowledge(message, now)
         self.resuming = 0.0
         now = self.handle(message, now)
@@ -172,11 +172,12 @@ class Broker(Actor):
             kind = type(output)
             if kind is Deliver or kind is Records:
                 who, messages = output.consumer, output.messages
-                left, attempts = self.left[who], self.attempts[who]
+                left, repeats = self.left[who], self.repeats[who]
                 for m in messages:
                     if left[m] == NEVER:
                         left[m] = now
-                    attempts[m] += 1
+                    else:
+                        repeats[m] += 1
                 if prices.tracked:
                     self.shared.ledger.sent(output)
                 if not messages:
@@ -266,7 +267,7 @@ class Consumer(Actor):
             for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
-            now += int(self.loop.step * self.loop.factor)
+            now += self.loop.decide
         else:
             now += int(self.prices.receive[kind][0] * self.loop.factor)
         return self.handle(message, now)

@@ -58,6 +58,31 @@ class Turn(simpy.Event):
         self.callbacks = self.again
 
 
+class Variation:
+    """By how much the costs of a turn differ from the mean: by how long it slept, and by chance."""
+
+    def __init__(self, physics: Physics, rng: np.random.Generator) -> None:
+        self.cold = physics.loop.cold
+        self.cooling = max(physics.loop.cooling, 1e-9) * SECOND
+        self.noise = physics.noise
+        self.rng = rng
+        self.draws: list[float] = []
+
+    def coldness(self, idle: int) -> float:
+        """Return the factor for a loop that has slept `idle` nanoseconds."""
+        if not self.cold or idle <= 0:
+            return 1.0
+        return 1.0 + self.cold * (1.0 - math.exp(-idle / self.cooling))
+
+    def factor(self, idle: int) -> float:
+        """Draw the factor for a turn after `idle` nanoseconds of sleep."""
+        if not self.noise:
+            return self.coldness(idle)
+        if not self.draws:
+            self.draws = self.rng.lognormal(-(self.noise**2) / 2, self.noise, DRAWS).tolist()
+        return self.coldness(idle) * self.draws.pop()
+
+
 class EventLoop:
     """One process's event loop on `core`. `rank` orders loops, `rng` draws the noise."""
 
@@ -77,11 +102,8 @@ class EventLoop:
         self.iteration = loop.iteration * SECOND
         self.timer = int(loop.timer * SECOND)
         self.step = loop.step * SECOND
-        self.cold = loop.cold
-        self.cooling = max(loop.cooling, 1e-9) * SECOND
-        self.noise = physics.noise
-        self.rng = rng
-        self.factors: list[float] = []
+        self.decide = int(self.step)  # the step in this turn
+        self.variation = Variation(physics, rng)
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or physics.noise)
         self.agenda: list[Entry] = []
@@ -141,7 +163,8 @@ class EventLoop:
         if idle > 0:
             self.wake_ups += 1
         if self.varies:
-            self.factor = self._draw_factor(idle)
+            self.factor = self.variation.factor(idle)
+            self.decide = int(self.step * self.factor)
         self.begun = now
         self.opened = now + int(self.iteration * self.factor)
         agenda = self.agenda
@@ -164,7 +187,7 @@ class EventLoop:
         if at <= end:
             begin = end
         elif self.wake_up:
-            begin = at + int(self.wake_up * self._coldness(at - end))
+            begin = at + int(self.wake_up * self.variation.coldness(at - end))
         else:
             begin = at
         agenda = self.agenda
@@ -177,7 +200,8 @@ class EventLoop:
         if begin > end:
             self.wake_ups += 1
         if self.varies:
-            self.factor = self._draw_factor(begin - end)
+            self.factor = self.variation.factor(begin - end)
+            self.decide = int(self.step * self.factor)
         self.begun = begin
         self.opened = begin + int(self.iteration * self.factor)
         return begin
@@ -197,27 +221,13 @@ class EventLoop:
         idle = at - self.busy_until
         if idle <= 0:
             return self.busy_until
-        return at + int(self.wake_up * self._coldness(idle)) if self.wake_up else at
+        return at + int(self.wake_up * self.variation.coldness(idle)) if self.wake_up else at
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)
         self.env.schedule(self.event, self.priority, at - self.env.now)
         for loop in self.may_reach:
             loop.horizon = min(loop.horizon, at)
-
-    def _coldness(self, idle: int) -> float:
-        if not self.cold:
-            return 1.0
-        return 1.0 + self.cold * (1.0 - math.exp(-idle / self.cooling))
-
-    def _draw_factor(self, idle: int) -> float:
-        factor = self._coldness(idle) if idle > 0 else 1.0
-        if self.noise:
-            if not self.factors:
-                mean = -(self.noise**2) / 2
-                self.factors = self.rng.lognormal(mean, self.noise, DRAWS).tolist()
-            factor *= self.factors.pop()
-        return factor
 
 
 def depend(loops: list[EventLoop], sends: set[tuple[EventLoop, EventLoop]]) -> None:

@@ -37,7 +37,7 @@ class Record:
         self.done = self._stamps("done", n, consumers)
         self.acked = self._stamps("acked", n, consumers)
         self._attempts = np.zeros((consumers, n), np.int16)
-        self.attempts = [common.view(row) for row in self._attempts]
+        self.repeats = [common.view(row) for row in self._attempts]  # but the first attempt
         self._fate = np.zeros((consumers, n), np.int8)
         self.fate = [common.view(row) for row in self._fate]
 
@@ -57,6 +57,7 @@ class Record:
     def trace(self, brokerless: bool, counters: Counters, manifest: dict[str, Any]) -> Trace:
         """Return the trace. The record cannot be written to afterwards."""
         n, consumers = len(self.messages), self.consumers
+        self._attempts += self._columns["left_broker"] != NEVER
         columns = {name: _in_seconds(column) for name, column in self._columns.items()}
         if brokerless:
             columns["at_broker"] = np.full((1, n), np.nan)
