@@ -20,6 +20,7 @@ from lab.messages import (
     Subscribe,
     Work,
     Worked,
+    make,
 )
 
 
@@ -52,7 +53,8 @@ class PushConsumer:
         if isinstance(message, Deliver):
             if self.current is None:
                 self.current = message
-                return (Work(self.index, self._new(message.messages)),)
+                new = message.messages if self.seen is None else self._new(message.messages)
+                return (make(Work, (self.index, new)),)
             self.waiting.append(message)
             self.queued += len(message.messages)
             self.accepting = self.queued < self.limit

@@ -6,7 +6,7 @@ Only a connection that takes no more can hold it back; what is then due waits in
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from lab.messages import Blocked, Message, Publish, Writable
+from lab.messages import Blocked, Message, Publish, Writable, make
 
 
 class Producer:
@@ -32,10 +32,10 @@ class Producer:
 
     def wake(self, now: float) -> Sequence[Message]:
         """Publish what is due, each message by itself."""
-        due = []
+        due: list[Message] = []
         times, i, n = self.times, self.next, self.count
         while i < n and times[i] <= now:
-            due.append(Publish((i,)))
+            due.append(make(Publish, ((i,),)))
             i += 1
         self.next = i
         self.wake_at = times[i] if i < n else math.inf

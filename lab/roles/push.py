@@ -23,6 +23,7 @@ from lab.messages import (
     Publish,
     Subscribe,
     Writable,
+    make,
 )
 from lab.roles.log import Log
 from lab.roles.retry import Retry
@@ -121,7 +122,8 @@ class PushBroker:
         for session in self.sessions.values():
             if self._direct and session.writable and not session.buffer:
                 who = session.consumer
-                outputs += [Deliver(who, i, (m,)) for i, m in enumerate(messages, offset)]
+                for i, m in enumerate(messages, offset):
+                    outputs.append(make(Deliver, (who, i, (m,), 1)))
             else:
                 session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(messages, offset))
                 outputs.extend(self._pump(session, now))
