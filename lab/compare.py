@@ -151,17 +151,12 @@ def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tupl
     quiet = costs.model_copy(update={"noise": 0.0})
     single = scenario.model_copy(update={"workload": lone})
     trace = simulate(single, strategy, quiet)
-    parts = trace.parts()
-    waits = parts["broker residence"] if _waits_for_polls(strategy) else 0.0
+    interval = getattr(strategy, "interval", 0.0)
+    waits = trace.parts()["broker residence"] if interval else 0.0
     transit = float(np.median(trace.latency - waits))
-    answered = trace.acked - trace.left_broker
-    answered -= getattr(strategy, "interval", 0.0)
+    answered = trace.acked - trace.left_broker - interval
     known = answered[~np.isnan(answered)]
     return transit, float(np.median(known)) if len(known) else 0.0
-
-
-def _waits_for_polls(strategy: Strategy) -> bool:
-    return hasattr(strategy, "interval")
 
 
 def _violations(runs: list[Run]) -> Iterator[str]:

@@ -121,7 +121,7 @@ class Scenario(Description):
 
     def warnings(self) -> list[str]:
         """Say what makes steady-state figures of this scenario meaningless, if anything does."""
-        busy: Number = self.workload.utilisation
+        busy = self.workload.utilisation
         if busy < 1:
             return []
         text = "the backlog grows and latency depends on how long the run lasts"
