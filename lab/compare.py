@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lab import checks, report
+from lab import checks, machine, report
 from lab.engines.simulation import simulate
 from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
-from lab.physics import Calibrated, Physics, reference
+from lab.physics import Calibrated, Physics, Stalls, reference
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.theory import theory
 from lab.workload import Periodic, Workload
 
-SLOWEST, FASTEST = 0.3, 50.0  # messages a second of a system that is called empty
+SLOWEST, FASTEST = 0.3, 50.0  # messages a second of a system that is called empty, at first
+APART = 3.0
 ENGINES = ("theory", "simulation", "loopback")
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
@@ -72,6 +73,7 @@ def compare(
         costs = Calibrated(costs, {}) if costs else reference()
     if "simulation" in engines:
         notes.append(_origin(costs.manifest))
+        notes += machine.differences(costs.manifest) if costs.manifest else []
     runs: list[Run] = []
     if "simulation" in engines:
         runs += _simulated(scenario, costs.physics, progress)
@@ -143,12 +145,24 @@ def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tupl
     """Return transit time and round trip, in seconds, of a lone message in an empty system.
 
     Both are simulated: messages of no work, evenly spaced and as far apart as the workload's own
-    on average (but no closer than 1/`FASTEST` seconds), without noise. The round trip is known
-    only of strategies that acknowledge.
+    on average (but never closer than `APART` times what one of them takes), without noise. The
+    round trip is known only of strategies that acknowledge.
     """
-    rate = min(max(scenario.workload.arrivals.mean_rate, SLOWEST), FASTEST)
+    load = scenario.workload.arrivals.mean_rate
+    rate = min(max(load, SLOWEST), FASTEST)
+    transit, round_trip = _alone(scenario, strategy, costs, rate)
+    closer = min(load, 1 / (APART * max(transit, round_trip, 1e-9)))
+    if closer > rate:  # loops that sleep for a shorter time are less cold
+        return _alone(scenario, strategy, costs, closer)
+    return transit, round_trip
+
+
+def _alone(
+    scenario: Scenario, strategy: Strategy, costs: Physics, rate: float
+) -> tuple[float, float]:
+    """Return medians of transit time and round trip of messages `rate` a second, evenly spaced."""
     lone = Workload(arrivals=Periodic(rate=rate), duration=20 / rate, size=scenario.workload.size)
-    quiet = costs.model_copy(update={"noise": 0.0})
+    quiet = costs.steady().model_copy(update={"noise": 0.0, "stalls": Stalls()})
     single = scenario.model_copy(update={"workload": lone})
     trace = simulate(single, strategy, quiet)
     interval = getattr(strategy, "interval", 0.0)

@@ -11,35 +11,56 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from lab.description import Count, Description, InvalidInput, Natural, Number, Seconds
+from lab.description import (
+    Count,
+    Description,
+    InvalidInput,
+    Natural,
+    Number,
+    Seconds,
+)
 
-SCHEMA = 1
+SCHEMA = 2
+QUICKER = 8.0  # times as fast is the quick part of cooling
 
 
 class Cost(Description):
-    """CPU seconds for one protocol message: `fixed` + `record` for each record + `byte` a byte."""
+    """CPU seconds for one protocol message: `fixed` + `record` for each record + `byte` a byte.
+
+    `once` is paid once for all messages that are written to, or read from, a connection in one turn
+    of the loop; `after` is paid when the message is on its way already.
+    """
 
     fixed: Seconds = 0.0
     record: Seconds = 0.0
     byte: Seconds = 0.0
+    once: Seconds = 0.0
+    after: Seconds = 0.0
 
 
 class LoopCosts(Description):
     """What an asyncio event loop costs by itself.
 
     `wake_up` passes between an event and the first code that runs in a loop that slept;
-    `iteration` is the CPU time of one turn besides what is handled in it; `timer` is how late the
-    kernel says that a timer is due. Waking up, and every cost in the turn that follows, takes up to
-    1 + `cold` times as long after a long sleep; the time constant is `cooling` seconds. `step` is
-    the CPU time from having a message to acting on it: what a role takes to decide.
+    `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of going to
+    sleep; `step` that of deciding what to do about a message; `timer` is how late the kernel says
+    that a timer is due. After a long sleep waking up takes 1 + `drowsy` times as long, and work
+    1 + `cold` times: so much of the cold comes back in a sleep of t seconds as x / (1 + x),
+    x = (t / `cooling`)^`sharpness`, but for a share `quick`, for which x = `QUICKER` t / `cooling`;
+    and `warming` seconds of work leave a quarter.
     """
 
     wake_up: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
     step: Seconds = 0.0
-    cold: Seconds = 0.0
+    cold: Annotated[Number, Field(ge=0)] = 0.0
+    drowsy: Annotated[Number, Field(ge=0)] = 0.0
     cooling: Seconds = 0.001
+    sharpness: Annotated[Number, Field(gt=0)] = 2.0
+    quick: Annotated[Number, Field(ge=0)] = 0.0
+    warming: Seconds = 0.001
+    sleep: Seconds = 0.0
 
 
 class StreamCosts(Description):
@@ -77,10 +98,18 @@ class LinkPhysics(Description):
     buffer: Natural = 0
 
 
+class Stalls(Description):
+    """Times when a core does nothing: `rate` a second, each `mean` seconds (exponential)."""
+
+    rate: Annotated[Number, Field(ge=0)] = 0.0
+    mean: Seconds = 0.0
+
+
 class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
-    `noise` is the standard deviation of the logarithm of every cost, drawn for each loop turn.
+    `noise` is the standard deviation of the logarithm of every cost, drawn for each loop turn, and
+    `drift` that of the speed of the whole machine, drawn for each run.
     """
 
     loop: LoopCosts = LoopCosts()
@@ -90,21 +119,47 @@ class Physics(Description):
     call: Cost = Cost()
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
+    stalls: Stalls = Stalls()
+    drift: Annotated[Number, Field(ge=0)] = 0.0
     cores: Count = 2
     pins: dict[str, Natural] = Field(default={"source": 0, "broker": 1, "target": 0})
 
     def core_of(self, side: str) -> int:
         return self.pins.get(side, 0) % self.cores
 
+    def steady(self) -> "Physics":
+        """Return the same machine, but always at its typical speed."""
+        return self.model_copy(update={"drift": 0.0})
+
+    def slower(self, times: float) -> "Physics":
+        """Return a machine on which all work, and waking up, takes `times` as long."""
+        changes = {name: _slower(getattr(self, name), times) for name in WORK}
+        own = {name: getattr(self.loop, name) * times for name in LOOP_WORK}
+        return self.model_copy(update={**changes, "loop": self.loop.model_copy(update=own)})
+
+
+WORK = ("stream", "exchange", "connection", "call")
+LOOP_WORK = ("wake_up", "iteration", "step", "sleep", "warming")
+
+
+def _slower(costs: Any, times: float) -> Any:
+    if isinstance(costs, float):
+        return costs * times
+    return costs.model_copy(update={name: _slower(value, times) for name, value in costs})
+
 
 IDEAL = Physics(cores=3, pins={"source": 0, "broker": 1, "target": 2})
 
 
 class Calibrated(NamedTuple):
-    """Physics, and what is known of how it was measured (empty if it was not)."""
+    """Physics, what is known of how it was measured (empty if it was not), and how sure it is.
+
+    `ensemble` are other physics that the same runs would as likely have given.
+    """
 
     physics: Physics
     manifest: dict[str, Any]
+    ensemble: tuple[Physics, ...] = ()
 
 
 def load(path: Path) -> Calibrated:
@@ -113,10 +168,20 @@ def load(path: Path) -> Calibrated:
         data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         data = None
+    return read(data, str(path))
+
+
+def read(data: Any, name: str) -> Calibrated:
+    """Return the physics in the contents of the calibration file `name`; raises `InvalidInput`."""
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise InvalidInput(f"{path}: not a calibration of schema {SCHEMA}")
-    physics, manifest = Physics.read(data.get("physics"), f"{path}: physics"), data.get("manifest")
-    return Calibrated(physics, manifest if isinstance(manifest, dict) else {})
+        raise InvalidInput(f"{name}: not a calibration of schema {SCHEMA}")
+    physics, manifest = Physics.read(data.get("physics"), f"{name}: physics"), data.get("manifest")
+    others = data.get("ensemble")
+    ensemble = tuple(
+        Physics.read(other, f"{name}: ensemble, {i}")
+        for i, other in enumerate(others if isinstance(others, list) else [])
+    )
+    return Calibrated(physics, manifest if isinstance(manifest, dict) else {}, ensemble)
 
 
 def reference() -> Calibrated:

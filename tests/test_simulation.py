@@ -30,10 +30,20 @@ from lab import (
 )
 from lab.engines.simulation import loop
 from lab.engines.simulation.engine import Simulation
-from lab.physics import IDEAL, Cost, LinkPhysics, LoopCosts, Physics, StreamCosts, reference
+from lab.physics import (
+    IDEAL,
+    Cost,
+    ExchangeCosts,
+    LinkPhysics,
+    LoopCosts,
+    Physics,
+    Stalls,
+    StreamCosts,
+    reference,
+)
 from lab.trace import Fate, Trace
 
-COSTS = reference()[0]
+COSTS = reference().physics
 BUSY = Workload(
     arrivals=OnOff(rate=3000, on=0.05, off=0.1), work=Exponential(mean=0.0002), duration=1, seed=3
 )
@@ -94,7 +104,7 @@ scenario = Scenario(
     strategies=[LongPoll(), Webhook()],
 )
 for strategy in scenario.strategies:
-    trace = simulate(scenario, strategy, reference()[0])
+    trace = simulate(scenario, strategy, reference().physics)
     trace.save(Path(sys.argv[1]) / f"{strategy.name}.npz")
 """
 
@@ -158,16 +168,99 @@ def test_costs_and_delays_add_up_on_an_empty_system() -> None:
     assert parts["work"] == 0
 
 
-def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
-    costs = Physics(loop=LoopCosts(wake_up=1e-4, cold=1.0, cooling=0.1))
+def lone(costs: Physics, rate: float) -> float:
+    """Return the median latency of messages pushed `rate` a second, evenly spaced."""
     strategy = WebSocketPush()
+    workload = Workload(arrivals=Periodic(rate=rate), duration=30 / rate)
+    return float(np.median(simulate(scenario(workload, strategy), strategy, costs).latency))
 
-    def wait(rate: float) -> float:
-        setting = scenario(Workload(arrivals=Periodic(rate=rate), duration=30 / rate), strategy)
-        return float(np.median(simulate(setting, strategy, costs).latency))
 
-    assert wait(1000) == pytest.approx(3 * 1e-4, rel=0.05)
-    assert wait(0.5) == pytest.approx(3 * 2e-4, rel=0.05)
+def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
+    """Half of the cold is back after `cooling`; three loops wake up for each message."""
+    work = Cost(fixed=1e-5)
+    costs = Physics(
+        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooling=0.1, sharpness=3.0, warming=1e-8),
+        stream=StreamCosts(send=work, receive=work),
+    )
+    assert lone(costs, 1000) == pytest.approx(4e-5 + 3 * 1e-4, rel=0.02)
+    assert lone(costs, 10) == pytest.approx(4e-5 + 3 * 2e-4, rel=0.02)
+    assert lone(costs, 0.2) == pytest.approx(4e-5 + 3 * 3e-4, rel=0.02)
+
+
+def test_work_costs_more_in_a_cold_loop_and_warms_it() -> None:
+    """w seconds of work cost `cold` w / (1 + w / `warming`) more: the integral of its cooling."""
+    work, warming = 4e-4, 1e-4
+    costs = Physics(
+        loop=LoopCosts(cold=3.0, cooling=1e-3, sharpness=4.0, warming=warming),
+        stream=StreamCosts(receive=Cost(fixed=work)),
+        cores=3,
+        pins=IDEAL.pins,
+    )
+    extra = 3.0 * work / (1 + work / warming)
+    assert lone(costs, 1) == pytest.approx(2 * (work + extra), rel=0.001)
+    assert lone(costs, 1200) == pytest.approx(2 * work, rel=0.25)
+
+
+def test_what_is_paid_once_is_paid_once_a_turn() -> None:
+    """Of messages that come at once, the first to be written in each turn pays more."""
+    costs = IDEAL.model_copy(
+        update={"stream": StreamCosts(send=Cost(fixed=1e-5, once=1e-4), receive=Cost(fixed=1e-6))}
+    )
+    strategy = WebSocketPush(batch_size=10)
+    workload = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.05, seed=3)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    apart = np.round(np.diff(np.sort(trace.at_broker)), 6)
+    assert set(apart) == {1.1e-5, 1.11e-4}
+    assert (apart == 1.1e-5).sum() > (apart == 1.11e-4).sum() > 0
+    assert trace.at_broker[0] - trace.sent[0] == pytest.approx(1.11e-4, abs=2e-6)
+
+
+def test_what_comes_after_a_message_does_not_delay_it() -> None:
+    after = 5e-4
+    costs = IDEAL.model_copy(update={"exchange": ExchangeCosts(request=Cost(after=after))})
+    strategy = Webhook()
+    workload = Workload(arrivals=Periodic(rate=10), duration=1)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    assert trace.latency.max() == 0
+    assert trace.counters.cpu_seconds["broker"] == pytest.approx(len(trace) * after)
+
+
+def test_a_core_is_not_free_for_others_before_its_loop_sleeps() -> None:
+    """Source and target share a core: the target waits until the source has gone to sleep."""
+    costs = Physics(loop=LoopCosts(sleep=3e-4), cores=2)
+    strategy = HttpIngest()
+    workload = Workload(arrivals=Periodic(rate=10), duration=1)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    assert np.allclose(trace.latency, 3e-4, atol=1e-8)
+    apart = simulate(
+        scenario(workload, strategy), strategy, IDEAL.model_copy(update={"loop": costs.loop})
+    )
+    assert apart.latency.max() == 0
+
+
+def test_stalls_take_their_share_of_the_time() -> None:
+    """A message meets a stall with probability rate x mean and then waits `mean` on average."""
+    rate, mean = 5.0, 0.01
+    costs = IDEAL.model_copy(update={"stalls": Stalls(rate=rate, mean=mean)})
+    strategy = WebSocketPush()
+    workload = Workload(arrivals=Poisson(rate=300), duration=400)
+    delay = simulate(scenario(workload, strategy), strategy, costs).parts()["schedule delay"]
+    share = rate * mean / (1 + rate * mean)
+    assert (delay > 0).mean() == pytest.approx(share, rel=0.25)
+    assert delay[delay > 0].mean() == pytest.approx(mean, rel=0.25)
+
+
+def test_runs_differ_in_speed_as_much_as_the_machine_drifts() -> None:
+    strategy = WebSocketPush()
+    setting = scenario(Workload(arrivals=Periodic(rate=100), duration=0.1), strategy)
+    drifting = COSTS.model_copy(update={"drift": 0.2})
+    steady = simulate(setting, strategy, drifting.steady()).counters.cpu_seconds["broker"]
+    used = [
+        simulate(setting, strategy, drifting, k).counters.cpu_seconds["broker"] for k in range(60)
+    ]
+    spread = np.log(np.array(used) / steady)
+    assert spread.std() == pytest.approx(0.2, rel=0.35)
+    assert abs(spread.mean()) < 0.1
 
 
 @pytest.mark.parametrize("buffer", [500, 5_000, 50_000])

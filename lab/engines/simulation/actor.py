@@ -1,13 +1,13 @@
 """Actors: a role on an event loop. They pay for what it receives and sends, and stamp the trace."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.engines.common import Ledger
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import NEVER, SECOND, TIMER, EventLoop
-from lab.engines.simulation.prices import Prices, Quotes
+from lab.engines.simulation.loop import NEVER, NOTHING, SECOND, TIMER, EventLoop
+from lab.engines.simulation.prices import Quote, Quotes
 from lab.engines.simulation.record import Record
 from lab.messages import (
     DeadLettered,
@@ -85,8 +85,11 @@ class Actor:
         self.plan()
         return now
 
-    def take(self, message: Any, size: int, now: int) -> int:
-        """Pay for a message that arrived and let the role have it; returns when that is done."""
+    def take(self, message: Any, first: bool, now: int) -> int:
+        """Pay for a message that arrived and let the role have it; returns when that is done.
+
+        `first` says that no other was read from its connection in this turn.
+        """
         raise NotImplementedError
 
     def handle(self, message: Message, now: int) -> int:
@@ -110,13 +113,20 @@ class Source(Actor):
     quotes: Quotes
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
-        sent, factor, known = self.record.sent, self.loop.factor, self.quotes.known
+        sent, loop, link, known = self.record.sent, self.loop, self.broker, self.quotes.known
+        stamp = now
         for output in outputs:
             for m in output.messages:
-                sent[m] = now
-            cost, _, size = known.get(len(output.messages)) or self.quotes.of(output.messages)
-            now += int(cost * factor)
-            self.broker.send(output, size, now)
+                sent[m] = stamp
+            quote = known.get(len(output.messages)) or self.quotes.of(output.messages)
+            warm, cold, left = quote[0] if link.written == loop.begun else quote[1]
+            link.written = loop.begun
+            now += int((warm + cold * loop.coldness) * loop.factor)
+            loop.coldness *= left
+            if link.is_call:
+                now = link.receiver.take(output, True, now)
+            else:
+                link.send(output, quote[5], now)
         return now
 
 
@@ -125,37 +135,42 @@ class Broker(Actor):
 
     ingest: Quotes
     outlet: Quotes
-    prices: Prices
+    quotes: Mapping[type, Quote]  # of messages without records
+    tracked: bool
 
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int) -> None:
         super().__init__(role, loop, run, rank)
         self.consumers: list[Link] = []
         self.empty_replies = 0
-        self.resuming = 0.0  # what answering costs besides, if it was not just asked for
+        self.resume = self.resuming = NOTHING  # what answering costs if it was not just asked for
         self.left = run.record.left_broker
         self.repeats = run.record.repeats
         self.at_broker = run.record.at_broker
 
-    def take(self, message: Any, size: int, now: int) -> int:
+    def take(self, message: Any, first: bool, now: int) -> int:
+        loop = self.loop
         if type(message) is Publish:
             ingest = self.ingest
             quote = ingest.known.get(len(message.messages)) or ingest.of(message.messages)
-            now += int(quote[1] * self.loop.factor)
+            warm, cold, left = quote[3] if first else quote[2]
+            now += int((warm + cold * loop.coldness) * loop.factor)
+            loop.coldness *= left
             at_broker = self.at_broker
             for m in message.messages:
                 at_broker[m] = now
-            now += self.loop.decide
             outputs = self.role.receive(message, now / SECOND)
+            now = loop.pay(loop.step, now)
             if outputs:
                 now = self.emit(outputs, now)
             if self.role.wake_at != math.inf:
                 self.plan()
             return now
-        now += int(self.prices.receive[type(message)][0] * self.loop.factor) + self.loop.decide
+        quote = self.quotes[type(message)]
+        now = loop.pay(loop.step, loop.pay(quote[3] if first else quote[2], now))
         self._acknowledge(message, now)
-        self.resuming = 0.0
+        self.resuming = NOTHING
         now = self.handle(message, now)
-        self.resuming = self.prices.resume
+        self.resuming = self.resume
         return now
 
     def _acknowledge(self, message: Any, now: int) -> None:
@@ -167,7 +182,8 @@ class Broker(Actor):
             self.shared.acknowledge(len(messages))
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
-        factor, prices, known = self.loop.factor, self.prices, self.outlet.known
+        loop, tracked, known = self.loop, self.tracked, self.outlet.known
+        stamp = now
         for output in outputs:
             kind = type(output)
             if kind is Deliver or kind is Records:
@@ -175,22 +191,32 @@ class Broker(Actor):
                 left, repeats = self.left[who], self.repeats[who]
                 for m in messages:
                     if left[m] == NEVER:
-                        left[m] = now
+                        left[m] = stamp
                     else:
                         repeats[m] += 1
-                if prices.tracked:
+                if tracked:
                     self.shared.ledger.sent(output)
                 if not messages:
                     self.empty_replies += 1
-                cost, _, size = known.get(len(messages)) or self.outlet.of(messages)
-                now += int((cost + self.resuming) * factor)
-                self.consumers[who].send(output, size, now)
+                quote = known.get(len(messages)) or self.outlet.of(messages)
+                link = self.consumers[who]
+                warm, cold, less = quote[0] if link.written == loop.begun else quote[1]
+                link.written = loop.begun
+                now += int((warm + cold * loop.coldness) * loop.factor)
+                loop.coldness *= less
+                if self.resuming is not NOTHING:
+                    now = loop.pay(self.resuming, now)
+                link.send(output, quote[5], now)
+                if quote[4] is not NOTHING:
+                    now = loop.pay(quote[4], now)
             elif kind in FATES:
                 self._settle(output, FATES[kind])
             else:
-                now += int(prices.send[kind][0] * factor)
+                quote = self.quotes[kind]
+                now = loop.pay(quote[1], now)
                 self.empty_replies += kind is Status and not output.changed
-                self.consumers[output.consumer].send(output, prices.head[kind], now)
+                self.consumers[output.consumer].send(output, quote[5], now)
+                now = loop.pay(quote[4], now)
         return now
 
     def _settle(self, output: Any, fate: Fate) -> None:
@@ -243,7 +269,7 @@ class Worker:
 class Consumer(Actor):
     """A consumer, with one worker. `broker` is the link back, `inlet` the one it reads from."""
 
-    prices: Prices
+    quotes: Mapping[type, Quote]  # of messages without records
     inbound: Quotes
     broker: Link
     inlet: Link
@@ -257,19 +283,23 @@ class Consumer(Actor):
         self.done = self.record.done[index]
         self.fate = self.record.fate[index]
 
-    def take(self, message: Any, size: int, now: int) -> int:
+    def take(self, message: Any, first: bool, now: int) -> int:
         kind = type(message)
         if kind is Deliver or kind is Records:
             inbound = self.inbound
             quote = inbound.known.get(len(message.messages)) or inbound.of(message.messages)
-            now += int(quote[1] * self.loop.factor)
+            loop = self.loop
+            warm, cold, left = quote[3] if first else quote[2]
+            now += int((warm + cold * loop.coldness) * loop.factor)
+            loop.coldness *= left
             received = self.received
             for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
-            now += self.loop.decide
+            now = loop.pay(loop.step, now)
         else:
-            now += int(self.prices.receive[kind][0] * self.loop.factor)
+            quote = self.quotes[kind]
+            now = self.loop.pay(quote[3] if first else quote[2], now)
         return self.handle(message, now)
 
     def handle(self, message: Message, now: int) -> int:
@@ -320,6 +350,8 @@ class Consumer(Actor):
             elif kind is Subscribe:  # connections are made before the run begins
                 self.broker.receiver.handle(output, now)
             else:
-                now += int(self.prices.send[kind][0] * self.loop.factor)
-                self.broker.send(output, self.prices.head[kind], now)
+                quote = self.quotes[kind]
+                now = self.loop.pay(quote[1], now)
+                self.broker.send(output, quote[5], now)
+                now = self.loop.pay(quote[4], now)
         return now

@@ -10,7 +10,7 @@ import simpy
 from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import SECOND, Core, EventLoop, depend
+from lab.engines.simulation.loop import NOTHING, SECOND, Core, EventLoop, charge, depend
 from lab.engines.simulation.prices import FETCH, Quotes, prices
 from lab.engines.simulation.record import Record
 from lab.messages import Deliver, Fetch, Publish, Records
@@ -22,7 +22,7 @@ from lab.strategies.base import Wire
 from lab.trace import Counters, Trace
 from lab.workload import Messages
 
-NOISE_STREAM = 3  # the workload's own draws use the streams before it
+NOISE_STREAM, DRIFT_STREAM = 3, 4  # the workload's own draws use the streams before
 
 
 class Simulation:
@@ -33,7 +33,7 @@ class Simulation:
     ) -> None:
         self.scenario = scenario
         self.strategy = strategy
-        self.physics = physics
+        self.physics = _at_speed_of_run(physics, scenario.workload.seed, replication)
         self.replication = replication
         self.workload = scenario.workload
         self.messages: Messages = self.workload.draw(replication)
@@ -53,6 +53,9 @@ class Simulation:
             self.workload.consumers, self.scenario.retention.limits(), self.record.sizes
         )
         loops, place, run = self.loops, self.layout, self.shared
+        if isinstance(self.strategy.wire, Call):
+            for loop in loops.values():
+                loop.step = NOTHING  # it is part of what a call costs
         producer = Producer(self.record.created)
         self.source = Source(producer, loops[place.source], run, next(self.ranks))
         role = self.strategy.broker(setting)
@@ -61,10 +64,12 @@ class Simulation:
         published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
         asks = next((m for m in self.strategy.consumer(0).wake(0.0) if isinstance(m, Fetch)), FETCH)
-        self.broker.prices = prices(wire, self.physics, self.tracked, asks)
-        self.broker.resuming = self.broker.prices.resume
+        costs = prices(wire, self.physics, self.tracked, asks)
+        self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
+        if costs.resume:
+            self.broker.resume = self.broker.resuming = charge(costs.resume, self.physics.loop)
         kind = Records if common.polls(wire) else Deliver
-        self.broker.outlet = Quotes(self.broker.prices, kind, self.record)
+        self.broker.outlet = Quotes(costs, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)
         for index in range(self.workload.consumers):
             self._add_consumer(index, wire)
@@ -78,26 +83,22 @@ class Simulation:
         next(self.ranks)  # the worker's
         loop = self.loops[self.layout.target]
         consumer = Consumer(self.strategy.consumer(index), loop, self.shared, rank, index)
-        consumer.prices, consumer.inbound = self.broker.prices, self.broker.outlet
+        consumer.quotes, consumer.inbound = self.broker.quotes, self.broker.outlet
         consumer.broker = self._link(consumer, self.broker, index, wire)
         consumer.inlet = self._link(self.broker, consumer, index, wire)
         self.broker.consumers.append(consumer.inlet)
         consumer.run(0, 0)  # subscribes, or sends the first poll, before the first message
 
     def _event_loops(self) -> dict[str, EventLoop]:
-        cores = [Core() for _ in range(self.physics.cores)]
+        sides = self.layout.sides
         seeds = np.random.SeedSequence(
             self.workload.seed, spawn_key=(self.replication, NOISE_STREAM)
-        ).spawn(len(self.layout.sides))
+        ).spawn(len(sides) + self.physics.cores)
+        draws = [np.random.default_rng(seed) for seed in seeds]
+        cores = [Core(self.physics.stalls, rng) for rng in draws[len(sides) :]]
         return {
-            side: EventLoop(
-                self.env,
-                rank,
-                cores[self.physics.core_of(side)],
-                self.physics,
-                np.random.default_rng(seed),
-            )
-            for rank, (side, seed) in enumerate(zip(self.layout.sides, seeds, strict=True), start=1)
+            side: EventLoop(self.env, rank, cores[self.physics.core_of(side)], self.physics, rng)
+            for rank, (side, rng) in enumerate(zip(sides, draws, strict=False), start=1)
         }
 
     def _link(self, sender: Actor, receiver: Actor, consumer: int, wire: Wire) -> Link:
@@ -150,6 +151,14 @@ class Simulation:
             cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
             wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
         )
+
+
+def _at_speed_of_run(physics: Physics, seed: int, replication: int) -> Physics:
+    """Return the machine at the speed that it happens to have in this run."""
+    if not physics.drift:
+        return physics
+    draws = np.random.SeedSequence(seed, spawn_key=(replication, DRIFT_STREAM))
+    return physics.slower(float(np.random.default_rng(draws).lognormal(0.0, physics.drift)))
 
 
 @contextmanager

@@ -48,6 +48,7 @@ class Link:
         self.queue: deque[tuple[int, Message, int]] = deque()
         self.held_back: deque[tuple[Message, int]] = deque()
         self.listening = False  # whether the receiver's loop has this link on its agenda
+        self.written = -1  # when the turn began in which the sender last wrote
 
     def send(self, message: Message, size: int, now: int) -> None:
         """Take `size` bytes at `now`, or hold them back and tell the sender."""
@@ -73,15 +74,18 @@ class Link:
         """Hand the receiver what had arrived when its turn began, while it accepts more."""
         queue, receiver = self.queue, self.receiver
         role, take = receiver.role, receiver.take
+        first = True
         while queue and role.accepting:
             if queue[0][0] > begun:
                 begun = receiver.loop.go_on(queue[0][0], now)
                 if begun < 0:
                     break
                 now = receiver.loop.opened
+                first = True
             _, message, size = queue.popleft()
             self.unread -= size
-            now = take(message, size, now)
+            now = take(message, first, now)
+            first = False
             if self.held_back:
                 self._refill(now)
         self.listening = False

@@ -11,7 +11,6 @@ as they begin before the next turn of every loop that could reach it (conservati
 parallel simulation: Chandy and Misra 1979). Both change the speed, never the result.
 """
 
-import math
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from lab.physics import Physics
+from lab.physics import QUICKER, LoopCosts, Physics, Stalls
 
 NEVER = 2**62
 SECOND = 1_000_000_000
@@ -38,13 +37,50 @@ class Ready(Protocol):
 
 
 Entry = tuple[int, int, int, Ready]  # ready at, kind, rank
+Charge = tuple[float, float, float]
+"""A cost: nanoseconds in a warm loop, as many more in a cold one, and what of the cold is left."""
+
+
+NOTHING: Charge = (0.0, 0.0, 1.0)
+
+
+def charge(cost: float, loop: LoopCosts) -> Charge:
+    """Return the charge for `cost` seconds of work.
+
+    Work warms its own loop: a loop as cold as 1 costs 1 + `loop.cold` times as much to begin with,
+    and after w seconds of work is 1 / (1 + w / `loop.warming`)^2 as cold. Integrated over the work.
+    """
+    left = loop.warming / (loop.warming + cost)
+    if not cost:
+        return NOTHING
+    return cost * SECOND, loop.cold * cost * left * SECOND, left * left
 
 
 class Core:
-    """A processor core, which runs one loop's turn at a time."""
+    """A processor core, which runs one loop's turn at a time.
 
-    def __init__(self) -> None:
+    It is free for its `last` loop at once, for others when that has gone to sleep. Now and then it
+    stalls: a turn that would begin meanwhile begins, but gets nowhere until the end of the stall.
+    """
+
+    def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
         self.free_at = 0
+        self.others_at = 0
+        self.last: EventLoop | None = None
+        self.stalls, self.rng = stalls, rng
+        self.stall_at = self._gap()
+        self.stall_until = 0
+
+    def stall(self, now: int) -> int:
+        """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""
+        while self.stall_at <= now:
+            self.stall_until = self.stall_at + int(self.rng.exponential(self.stalls.mean) * SECOND)
+            self.stall_at = self.stall_until + self._gap()
+        return max(0, self.stall_until - now)
+
+    def _gap(self) -> int:
+        rate = self.stalls.rate
+        return int(self.rng.exponential(1 / rate) * SECOND) if rate else NEVER
 
 
 class Turn(simpy.Event):
@@ -58,29 +94,19 @@ class Turn(simpy.Event):
         self.callbacks = self.again
 
 
-class Variation:
-    """By how much the costs of a turn differ from the mean: by how long it slept, and by chance."""
+class Noise:
+    """Chance: factors with mean 1 for the costs of turns and for wake-ups."""
 
     def __init__(self, physics: Physics, rng: np.random.Generator) -> None:
-        self.cold = physics.loop.cold
-        self.cooling = max(physics.loop.cooling, 1e-9) * SECOND
-        self.noise = physics.noise
+        self.sigma = physics.noise
         self.rng = rng
         self.draws: list[float] = []
 
-    def coldness(self, idle: int) -> float:
-        """Return the factor for a loop that has slept `idle` nanoseconds."""
-        if not self.cold or idle <= 0:
-            return 1.0
-        return 1.0 + self.cold * (1.0 - math.exp(-idle / self.cooling))
-
-    def factor(self, idle: int) -> float:
-        """Draw the factor for a turn after `idle` nanoseconds of sleep."""
-        if not self.noise:
-            return self.coldness(idle)
+    def draw(self) -> float:
         if not self.draws:
-            self.draws = self.rng.lognormal(-(self.noise**2) / 2, self.noise, DRAWS).tolist()
-        return self.coldness(idle) * self.draws.pop()
+            sigma = self.sigma
+            self.draws = self.rng.lognormal(-(sigma**2) / 2, sigma, DRAWS).tolist()
+        return self.draws.pop()
 
 
 class EventLoop:
@@ -99,13 +125,18 @@ class EventLoop:
         self.core = core
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
-        self.iteration = loop.iteration * SECOND
+        self.iteration = charge(loop.iteration, loop)
+        self.step = charge(loop.step, loop)
         self.timer = int(loop.timer * SECOND)
-        self.step = loop.step * SECOND
-        self.decide = int(self.step)  # the step in this turn
-        self.variation = Variation(physics, rng)
+        self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
+        self.cooling = max(loop.cooling * SECOND, 1.0)
+        self.sharpness, self.quick = loop.sharpness, loop.quick
+        self.coldness = 1.0  # from 0, after much work, to 1, after a long sleep
+        self.rested = 1.0  # the same, when the next turn begins
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.varies = bool(loop.cold or physics.noise)
+        self.varies = bool(loop.cold or loop.drowsy or physics.noise)
+        self.noise = Noise(physics, rng)
+        self.luck = self.noise.draw()  # the factor of the next wake-up
         self.agenda: list[Entry] = []
         self.planned = [NEVER]  # when turns are scheduled, as a heap
         self.depends_on: list[EventLoop] = []
@@ -120,6 +151,7 @@ class EventLoop:
         self.opened = 0  # when the turn had paid for itself
         self.busy_until = 0
         self.cpu = 0
+        self.core_tail = 0  # what going to sleep takes after the last turn
         self.wake_ups = 0
 
     def add(self, at: int, kind: int, ready: Ready) -> None:
@@ -145,6 +177,8 @@ class EventLoop:
                 now = due
             elif now < self.core.free_at:
                 now = self.core.free_at
+            elif now < self.core.others_at and self.core.last is not self:
+                now = self.core.others_at
             else:
                 self._turn(now)
                 if not agenda:
@@ -159,14 +193,13 @@ class EventLoop:
 
     def _turn(self, now: int) -> None:
         """Handle what is ready at `now`, and what `go_on` lets follow."""
-        idle = now - self.busy_until
-        if idle > 0:
+        if now > self.busy_until:
             self.wake_ups += 1
-        if self.varies:
-            self.factor = self.variation.factor(idle)
-            self.decide = int(self.step * self.factor)
-        self.begun = now
-        self.opened = now + int(self.iteration * self.factor)
+            self.cpu += self.core_tail
+            if self.varies:
+                self.coldness = self.rested
+                self.luck = self.noise.draw()
+        self._open(now)
         agenda = self.agenda
         entry = heappop(agenda)
         if not agenda or agenda[0][0] > now:
@@ -176,7 +209,46 @@ class EventLoop:
         else:
             end = self._run_all(entry, self.opened, now)
         self.cpu += end - self.begun
-        self.busy_until = self.core.free_at = end
+        self._close(end)
+
+    def _open(self, now: int) -> None:
+        """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
+        warm, cold, left = self.iteration
+        self.begun = now
+        if self.varies:
+            self.factor = self.noise.draw()
+            self.opened = now + int((warm + cold * self.coldness) * self.factor)
+            self.coldness *= left
+        else:
+            self.opened = now + int(warm)
+        if now >= self.core.stall_at or now < self.core.stall_until:
+            self.opened += self.core.stall(now)
+
+    def _close(self, end: int) -> None:
+        """End a turn. The core is free for other loops when this one has gone to sleep."""
+        core = self.core
+        self.busy_until = core.free_at = end
+        self.core_tail = int(self.sleep * (1.0 + self.cold * self.coldness))
+        core.others_at = end + self.core_tail
+        core.last = self
+
+    def pay(self, charge: Charge, now: int) -> int:
+        """Return when work is done that begins `now`."""
+        warm, cold, left = charge
+        now += int((warm + cold * self.coldness) * self.factor)
+        self.coldness *= left
+        return now
+
+    def _latency(self, idle: int, coldness: float) -> int:
+        """Return how long waking up takes after `idle` nanoseconds, before which it was as cold."""
+        slept = idle / self.cooling
+        deep = slept**self.sharpness
+        back = deep / (1.0 + deep)
+        if self.quick:
+            slept *= QUICKER
+            back += self.quick * (slept / (1.0 + slept) - back)
+        self.rested = coldness = coldness + (1.0 - coldness) * back
+        return int(self.wake_up * (1.0 + self.drowsy * coldness) * self.luck)
 
     def go_on(self, at: int, end: int) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
@@ -186,10 +258,10 @@ class EventLoop:
         """
         if at <= end:
             begin = end
-        elif self.wake_up:
-            begin = at + int(self.wake_up * self.variation.coldness(at - end))
+        elif self.varies:
+            begin = at + self._latency(at - end, self.coldness)
         else:
-            begin = at
+            begin = at + int(self.wake_up)
         agenda = self.agenda
         if begin >= self.horizon or not self.alone or (agenda and agenda[0][0] <= begin):
             return -1
@@ -199,11 +271,11 @@ class EventLoop:
         self.cpu += end - self.begun
         if begin > end:
             self.wake_ups += 1
-        if self.varies:
-            self.factor = self.variation.factor(begin - end)
-            self.decide = int(self.step * self.factor)
-        self.begun = begin
-        self.opened = begin + int(self.iteration * self.factor)
+            self.cpu += int(self.sleep * (1.0 + self.cold * self.coldness))
+            if self.varies:
+                self.coldness = self.rested
+                self.luck = self.noise.draw()
+        self._open(begin)
         return begin
 
     def _run_all(self, entry: Entry, end: int, now: int) -> int:
@@ -220,8 +292,9 @@ class EventLoop:
         at = self.agenda[0][0]
         idle = at - self.busy_until
         if idle <= 0:
+            self.rested = self.coldness
             return self.busy_until
-        return at + int(self.wake_up * self.variation.coldness(idle)) if self.wake_up else at
+        return at + (self._latency(idle, self.coldness) if self.varies else int(self.wake_up))
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)

@@ -1,10 +1,10 @@
-"""What each protocol message costs on each kind of wire: CPU nanoseconds and bytes."""
+"""What each protocol message costs on each kind of wire: CPU time and bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.engines.simulation.loop import SECOND
+from lab.engines.simulation.loop import Charge, charge
 from lab.engines.simulation.record import Record
 from lab.formats import http_size, websocket_size
 from lab.messages import (
@@ -19,13 +19,15 @@ from lab.messages import (
     Records,
     Status,
 )
-from lab.physics import Cost, Physics
+from lab.physics import Cost, LoopCosts, Physics
 from lab.strategies import Call, Exchange, Stream
 from lab.strategies.base import Wire
 
-Price = tuple[float, float, float]  # nanoseconds: fixed, for each record, for each byte
+Quote = tuple[Charge, Charge, Charge, Charge, Charge, int]
+"""To send a message, to send it as the first in its turn, to receive it, likewise, after sending;
+its bytes."""
 
-FREE: Price = (0.0, 0.0, 0.0)
+FREE = Cost()
 REQUESTS_TO_BROKER = (Fetch, Check)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange)
 TYPICAL = 1_000  # an offset with as many digits as in most runs
@@ -36,83 +38,100 @@ FETCH = Fetch(0, TYPICAL, 10_000)
 class Prices:
     """By type of message: the price of sending and of receiving it, and its bytes but records.
 
-    `tracked` says that deliveries are acknowledged; `resume` is what it costs in nanoseconds to
-    take a held request up again; `empty_head` is the size of an answer that holds no records.
+    `tracked` says that deliveries are acknowledged; `resume` is what it costs in seconds to take a
+    held request up again; `empty_head` is the size of an answer that holds no records.
     """
 
-    send: Mapping[Any, Price]
-    receive: Mapping[Any, Price]
+    loop: LoopCosts
+    send: Mapping[Any, Cost]
+    receive: Mapping[Any, Cost]
     head: Mapping[Any, int]
     tracked: bool = False
     resume: float = 0.0
     empty_head: int = 0
 
+    def quote(self, kind: type, count: int, size: int) -> Quote:
+        """Return the charges for a message of `count` records and `size` bytes."""
+        send, receive = self.send[kind], self.receive[kind]
+        to_send, to_receive = (
+            cost.fixed + cost.record * count + cost.byte * size for cost in (send, receive)
+        )
+        return (
+            charge(to_send, self.loop),
+            charge(to_send + send.once, self.loop),
+            charge(to_receive, self.loop),
+            charge(to_receive + receive.once, self.loop),
+            charge(send.after, self.loop),
+            size,
+        )
+
+    def without_records(self) -> dict[type, Quote]:
+        """Return the quotes of all types of message that hold no records."""
+        return {kind: self.quote(kind, 0, size) for kind, size in self.head.items()}
+
 
 class Quotes:
-    """Prices of messages of type `kind` by the records in them: (to send, to receive, bytes).
+    """Quotes for messages of type `kind` by the records in them.
 
-    Nanoseconds without noise. Where all messages have one size, each count is worked out once.
+    Where all messages have one size, each count is worked out once.
     """
 
     def __init__(self, prices: Prices, kind: type, record: Record) -> None:
-        self.send = prices.send[kind]
-        self.receive = prices.receive[kind]
-        self.head = prices.head[kind]
+        self.prices = prices
+        self.kind = kind
         self.record = record
-        self.known: dict[int, tuple[float, float, int]] = {0: self._quote(0, prices.empty_head)}
+        self.known: dict[int, Quote] = {0: prices.quote(kind, 0, prices.empty_head)}
         self.uniform = record.uniform_size > 0
 
-    def of(self, messages: Sequence[int]) -> tuple[float, float, int]:
+    def of(self, messages: Sequence[int]) -> Quote:
         """Work out the quote. Ask `known` first: actors do so on every message."""
-        quote = self._quote(len(messages), self.head + self.record.bytes_of(messages))
+        count = len(messages)
+        size = self.prices.head[self.kind] + self.record.bytes_of(messages)
+        quote = self.prices.quote(self.kind, count, size)
         if self.uniform:
-            self.known[len(messages)] = quote
+            self.known[count] = quote
         return quote
-
-    def _quote(self, count: int, size: int) -> tuple[float, float, int]:
-        send, receive = (
-            price[0] + price[1] * count + price[2] * size for price in (self.send, self.receive)
-        )
-        return send, receive, size
 
 
 def prices(wire: Wire, physics: Physics, tracked: bool, asked: Fetch = FETCH) -> Prices:
     """Return the prices on `wire`, on which consumers ask as in `asked`."""
     kinds: tuple[type, ...]
+    loop = physics.loop
     if isinstance(wire, Call):
         kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
-        cost = dict.fromkeys(kinds, _price(physics.call))
-        return Prices(cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), tracked)
+        cost = dict.fromkeys(kinds, physics.call)
+        return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), tracked)
     if isinstance(wire, Stream):
         kinds = (Publish, Deliver, Ack)
-        send, receive = _price(physics.stream.send), _price(physics.stream.receive)
+        send = dict.fromkeys(kinds, physics.stream.send)
+        receive = dict.fromkeys(kinds, physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
-        return Prices(dict.fromkeys(kinds, send), dict.fromkeys(kinds, receive), heads, tracked)
+        return Prices(loop, send, receive, heads, tracked)
     return _exchange(wire, physics, tracked, asked)
 
 
 def _exchange(wire: Exchange, physics: Physics, tracked: bool, asked: Fetch) -> Prices:
     costs, new = physics.exchange, physics.connection
-    extra = (0.0, 0.0) if wire.keep_alive else (new.client * SECOND, new.server * SECOND)
+    extra = (0.0, 0.0) if wire.keep_alive else (new.client, new.server)
     asks: tuple[type, ...] = REQUESTS_TO_BROKER
     answers: tuple[type, ...] = ANSWERS_OF_BROKER
     if wire.server == "consumer":
         asks, answers = (Deliver,), (Ack, Nack)
-    send = dict.fromkeys(asks, _price(costs.request, extra[0]))
-    send |= dict.fromkeys(answers, _price(costs.reply))
-    receive = dict.fromkeys(asks, _price(costs.serve, extra[1]))
-    receive |= dict.fromkeys(answers, _price(costs.response))
+    send = dict.fromkeys(asks, _dearer(costs.request, extra[0]))
+    send |= dict.fromkeys(answers, costs.reply)
+    receive = dict.fromkeys(asks, _dearer(costs.serve, extra[1]))
+    receive |= dict.fromkeys(answers, costs.response)
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _exchange_head(wire, kind, asked) for kind in (*asks, *answers)}
     empty, resume = 0, 0.0
     if wire.server == "broker":
-        resume = costs.resume * SECOND
+        resume = costs.resume
         empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
-    return Prices(send, receive, heads, tracked, resume, empty)
+    return Prices(physics.loop, send, receive, heads, tracked, resume, empty)
 
 
-def _price(cost: Cost, extra: float = 0.0) -> Price:
-    return cost.fixed * SECOND + extra, cost.record * SECOND, cost.byte * SECOND
+def _dearer(cost: Cost, extra: float) -> Cost:
+    return cost.model_copy(update={"fixed": cost.fixed + extra})
 
 
 def _stream_head(wire: Stream, kind: type) -> int:

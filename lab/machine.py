@@ -1,0 +1,37 @@
+"""What this machine is called in manifests, and what tells two machines apart."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.engines import common
+
+
+def name() -> str:
+    """Return system, architecture, cores and processor, as "Linux x86_64, 2 cores, AMD EPYC"."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}"
+
+
+def differences(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in which ways a calibration is not of the machine and the software at hand."""
+    made, here = manifest.get("machine"), name()
+    if made != here:
+        yield f"calibrated on another machine ({made or 'not named'}; this is {here})"
+    versions = manifest.get("versions") or {}
+    others = [
+        f"{package} {versions.get(package, 'unknown')}, here {version}"
+        for package, version in common.versions().items()
+        if versions.get(package) != version
+    ]
+    if others:
+        yield f"calibrated with other versions: {'; '.join(others)}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "processor unknown"
