@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from lab.engines import common
-from lab.engines.loopback import settings, side
+from lab.engines.loopback import background, settings, side
 from lab.scenario import Scenario
 from lab.strategies import Strategy, Stream
 from lab.trace import Counters, Fate, Trace
@@ -32,11 +32,13 @@ BY_SIDE = {  # which side stamps which column
 class Session:
     """Processes for measured runs, kept from run to run. Use as a context manager.
 
-    `port` fixes the port of the side that listens, 0 lets the system choose.
+    `port` fixes the port of the side that listens, 0 lets the system choose. `pinned` binds each
+    side to a core, where there are two.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, pinned: bool = True) -> None:
         self.port = port
+        self.pinned = pinned
         self.pipes: dict[str, Connection] = {}
         self.processes: list[Any] = []
 
@@ -81,13 +83,14 @@ class Session:
         )
         self._start(layout.sides)
         try:
-            results = self._run(job, workload.duration / speed_up, scenario.drain)
+            results, disturbed = self._run(job, workload.duration / speed_up, scenario.drain)
         except BaseException:
             self.close()  # what state the sides are in is not known
             raise
         manifest = common.manifest(scenario, strategy, "loopback", replication, len(messages))
         manifest["warm_up"] = workload.warm_up / speed_up
         manifest["settings"] = settings.described()
+        manifest["background"] = disturbed
         manifest["cores"] = {name: result["core"] for name, result in results.items()}
         return _merge(job, results, manifest)
 
@@ -97,7 +100,7 @@ class Session:
             if name in self.pipes:
                 continue
             ours, theirs = spawn.Pipe()
-            core = settings.core_of(name)
+            core = settings.core_of(name) if self.pinned else None
             process = spawn.Process(target=side.main, args=(name, theirs, core), daemon=True)
             with _uninterrupted():
                 process.start()
@@ -105,7 +108,10 @@ class Session:
             self.pipes[name] = ours
             self.processes.append(process)
 
-    def _run(self, job: side.Job, duration: float, drain: float) -> dict[str, dict[str, Any]]:
+    def _run(
+        self, job: side.Job, duration: float, drain: float
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, float] | None]:
+        """Return what each side found, and the background of the run (see `background.shares`)."""
         sides = job.layout.sides
         for name in sides:
             self._send(name, job)
@@ -117,17 +123,21 @@ class Session:
             self._answer(name)
         if isinstance(job.strategy.wire, Stream):
             self._wait_for_subscribers(job)
+        used = set(settings.cores())
         start = time.monotonic() + HEAD_START
         self._tell(sides, "go", start)
+        before, begun = background.ticks(used), time.monotonic()
         self._wait(job, start, duration, drain)
         self._tell(sides, "stop")
         results = {name: self._answer(name) for name in sides}
+        elapsed, after = time.monotonic() - begun, background.ticks(used)
         for name in sides:
             self._answer(name)  # closed
         for name, result in results.items():
             if result["errors"]:
                 raise common.MeasurementError(f"{name}: {result['errors'][0]}")
-        return results
+        own = sum(result["cpu_seconds"] for result in results.values())
+        return results, background.shares(before, after, own, elapsed, len(used))
 
     def _wait(self, job: side.Job, start: float, duration: float, drain: float) -> None:
         """Wait until everything is settled and acknowledged, at most `drain` after the end."""
