@@ -1,0 +1,74 @@
+"""What is fitted of a run: its figures by name, and what is typical of several runs alike.
+
+The machine's speed wanders by a tenth from second to second, with its neighbours. CPU time per
+message tells the speed of a run: with it known, the medians of runs alike differ by a third of what
+they differ by otherwise. So figures are brought to the typical speed before they are compared.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.trace import Trace
+
+PARTS = ("schedule delay", "to the broker", "broker residence", "on the way", "consumer queue")
+THROUGHPUT = "throughput"
+SHORTEST = 4e-6  # seconds; shorter figures are not fitted
+FLOOR = 2e-6  # added to both sides of a ratio, so that nothing is infinitely wrong
+SPEEDS = {
+    "cpu": 1.0,
+    "p50": 1.2,
+    "p90": 1.2,
+    "p99": 1.2,
+}  # powers of a run's cost that figures follow
+
+Figures = dict[str, float]
+
+
+def figures(trace: Trace) -> Figures:
+    """Return quantiles of the parts and the whole of latency, CPU seconds a message, throughput."""
+    found: Figures = {}
+    for part, values in trace.parts().items():
+        if part in PARTS and not np.isnan(values).all():
+            found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(values, (0.5, 0.9))
+    quantiles = np.nanquantile(trace.latency, (0.5, 0.9, 0.99))
+    found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
+    for side, used in trace.counters.cpu_seconds.items():
+        found[f"{side} cpu"] = used / len(trace)
+    found[THROUGHPUT] = len(trace) / float(np.nanmax(trace.done))
+    return {name: float(value) for name, value in found.items()}
+
+
+def kind(name: str) -> str:
+    """Return what sort of figure it is: p50, p90, p99, cpu or throughput."""
+    return name.split()[-1]
+
+
+def costs(runs: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Return by how much more CPU time a message took in each of runs alike than is typical."""
+    used = np.array([sum(v for k, v in run.items() if kind(k) == "cpu") for run in runs])
+    return used / np.median(used)
+
+
+def typical(
+    runs: Sequence[Mapping[str, float]],
+    calm: Sequence[bool],
+    chosen: NDArray[np.intp] | None = None,
+) -> Figures:
+    """Return the medians of runs alike, each brought to the typical speed.
+
+    Quantiles leave out runs that are not `calm`, unless fewer than two are. `chosen` are indices
+    of the runs to take, for a bootstrap.
+    """
+    speeds = costs(runs)
+    picked = np.arange(len(runs)) if chosen is None else chosen
+    quiet = picked[np.asarray(calm)[picked]]
+    quiet = quiet if len(quiet) > 1 else picked
+    found = {}
+    for name in runs[0]:
+        power = SPEEDS.get(kind(name), -1.0)
+        which = quiet if kind(name).startswith("p") else picked
+        values = np.array([runs[i][name] for i in which.tolist()]) * speeds[which] ** -power
+        found[name] = float(np.median(values))
+    return found

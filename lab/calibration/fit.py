@@ -1,0 +1,288 @@
+"""The physics whose simulated runs come closest to measured ones, and how sure that is.
+
+Least squares in the logarithms of figures, robust against single ones (pseudo-Huber), with a weak
+pull to the starting values that holds what the runs do not tell; Levenberg and Marquardt's method
+on a Jacobian of finite differences. The ensemble comes from the Jacobian: how the solution moves
+when runs are drawn anew from those measured, and when what the model misses has another sign.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.calibration.figures import (
+    FLOOR,
+    SHORTEST,
+    THROUGHPUT,
+    Figures,
+    figures,
+    kind,
+    typical,
+)
+from lab.calibration.parameters import REACH, START, Fixed, matters, physics_of
+from lab.calibration.runs import Sample
+from lab.compare import Progress, silent
+from lab.engines.simulation import simulate
+from lab.physics import Physics
+from lab.scenario import Scenario
+
+WEIGHTS = {"p50": 1.0, "p90": 0.5, "cpu": 0.6, THROUGHPUT: 1.0}
+WHOLE = 1.5  # weight of the whole latency against that of a part
+HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
+OUTLIER = 0.15  # residuals beyond this count less and less
+PULL = 0.02  # weight of the squared distance from the starting values
+SPREAD = 1.5  # of the starting values, in their logarithm
+STEP = 0.1  # of finite differences, in the logarithm
+LEAP = 0.8  # the most that a parameter moves at once, in its logarithm
+DAMPING = (0.125, 1.0, 8.0)  # tried at once, times the damping that served last
+GOOD_ENOUGH = 0.003  # the share of the cost that one more step must win
+MEMBERS = 16
+SEED = 7
+
+Vector = NDArray[np.float64]
+
+
+class Effort(NamedTuple):
+    """How long to search: steps at most, and how many messages to simulate for a point."""
+
+    steps: int
+    most: int
+    fewest: int
+
+
+FULL, QUICK = Effort(7, 900, 400), Effort(3, 300, 150)
+
+
+class Point(NamedTuple):
+    """What is fitted together: runs alike, as one scenario with typical figures and their weights."""
+
+    scenario: Scenario
+    replications: tuple[int, ...]
+    target: Figures
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The values found, others as likely, and the median error of each kind of figure."""
+
+    values: dict[str, float]
+    ensemble: list[dict[str, float]]
+    errors: dict[str, float]
+
+
+def points(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Return the samples, those alike together, in the order of their seeds."""
+    alike: dict[int, list[Sample]] = {}
+    for sample in sorted(samples, key=lambda s: (s.scenario.workload.seed, s.replication)):
+        alike.setdefault(sample.scenario.workload.seed, []).append(sample)
+    return list(alike.values())
+
+
+def _point(alike: list[Sample], effort: Effort) -> Point:
+    scenario = alike[0].scenario
+    target = typical([s.figures for s in alike], [s.calm for s in alike])
+    weights = {name: _weight(scenario, target, name) for name in target}
+    workload = scenario.workload
+    expected = workload.arrivals.mean_rate * workload.duration
+    if expected > effort.most:
+        shorter = {"duration": workload.duration * effort.most / expected}
+        scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
+    repeats = math.ceil(effort.fewest / expected)
+    return Point(
+        scenario,
+        tuple(s.replication for s in alike[:repeats]),
+        target,
+        {name: weight for name, weight in weights.items() if weight},
+    )
+
+
+def _weight(scenario: Scenario, target: Figures, name: str) -> float:
+    weight = WEIGHTS.get(kind(name), 0.0)
+    waits = hasattr(scenario.strategies[0], "interval")
+    latency = name.startswith("latency")
+    if target[name] < SHORTEST or (waits and (latency or name.startswith("broker residence"))):
+        return 0.0  # too short to tell, or set by the poll interval
+    if kind(name).startswith("p") and _hot(scenario, target):
+        return weight * HOT
+    return weight * WHOLE if latency else weight
+
+
+def _hot(scenario: Scenario, target: Figures) -> bool:
+    busy = sum(v for k, v in target.items() if kind(k) == "cpu" and not k.startswith("broker"))
+    rate = target[THROUGHPUT]
+    return busy * rate > 0.8 or rate < 0.9 * scenario.workload.arrivals.mean_rate
+
+
+def simulated(point: Point, physics: Physics) -> Figures:
+    """Return the medians of the figures of simulated runs."""
+    strategy = point.scenario.strategies[0]
+    runs = [figures(simulate(point.scenario, strategy, physics, k)) for k in point.replications]
+    return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
+
+
+_points: list[Point] = []  # in a worker process: what there is to simulate
+
+
+def _start(some: list[Point]) -> None:
+    _points[:] = some
+
+
+def _task(task: tuple[int, Physics]) -> Figures:
+    return simulated(_points[task[0]], task[1])
+
+
+class Search:
+    """Finds the parameters that repeat `alike`. `workers` simulate, `each` hears of every step."""
+
+    def __init__(
+        self,
+        alike: list[list[Sample]],
+        points: list[Point],
+        fixed: Fixed,
+        workers: ProcessPoolExecutor,
+    ):
+        self.alike = alike
+        self.points = points
+        self.fixed = fixed
+        self.workers = workers
+        self.names = list(START)
+        self.start = np.log(list(START.values()))
+        self.ends = np.cumsum([len(p.weights) for p in self.points])
+
+    def values(self, at: Vector) -> dict[str, float]:
+        found = np.exp(at).tolist()
+        return {name: float(f"{v:.4g}") for name, v in zip(self.names, found, strict=True)}
+
+    def residuals(self, wanted: list[tuple[Vector, list[int]]]) -> list[dict[int, Vector]]:
+        """Return the residuals, by point, of each of some places at each of some points."""
+        tasks = [
+            (i, physics_of(dict(zip(self.names, np.exp(at).tolist(), strict=True)), self.fixed))
+            for at, some in wanted
+            for i in some
+        ]
+        found = iter(self.workers.map(_task, tasks, chunksize=4))
+        return [{i: self._residuals(i, next(found)) for i in some} for _, some in wanted]
+
+    def _residuals(self, i: int, run: Figures) -> Vector:
+        point = self.points[i]
+        return np.array(
+            [
+                weight * math.log((run[name] + FLOOR) / (point.target[name] + FLOOR))
+                for name, weight in point.weights.items()
+            ]
+        )
+
+    def everywhere(self, places: list[Vector]) -> list[Vector]:
+        every = list(range(len(self.points)))
+        found = self.residuals([(at, every) for at in places])
+        return [np.concatenate([some[i] for i in every]) for some in found]
+
+    def jacobian(self, at: Vector, here: Vector) -> Vector:
+        wanted = []
+        for j, name in enumerate(self.names):
+            moved = at.copy()
+            moved[j] += STEP
+            some = [i for i, p in enumerate(self.points) if matters(name, p.scenario)]
+            wanted.append((moved, some))
+        result = np.zeros((len(here), len(at)))
+        for j, found in enumerate(self.residuals(wanted)):
+            for i, there in found.items():
+                rows = slice(self.ends[i] - len(there), self.ends[i])
+                result[rows, j] = (there - here[rows]) / STEP
+        return result
+
+    def cost(self, residuals: Vector, at: Vector) -> float:
+        robust = 2 * OUTLIER**2 * (np.sqrt(1 + (residuals / OUTLIER) ** 2) - 1)
+        return float(robust.sum() + PULL * (((at - self.start) / SPREAD) ** 2).sum())
+
+    def normal(self, jacobian: Vector, residuals: Vector, at: Vector) -> tuple[Vector, Vector]:
+        """Return the matrix and the gradient of the normal equations."""
+        weights = 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2)
+        pull = PULL / SPREAD**2
+        matrix = jacobian.T @ (weights[:, None] * jacobian) + pull * np.eye(len(at))
+        return matrix, jacobian.T @ (weights * residuals) + pull * (at - self.start)
+
+    def run(self, steps: int, each: Callable[[int], None]) -> tuple[Vector, Vector, Vector]:
+        """Return where the search ended, with residuals and Jacobian."""
+        at, damping = self.start.copy(), 0.01
+        here = self.everywhere([at])[0]
+        cost = self.cost(here, at)
+        for step in range(steps):
+            each(step)
+            jacobian = self.jacobian(at, here)
+            matrix, gradient = self.normal(jacobian, here, at)
+            tried = [damping * factor for factor in DAMPING]
+            places = [self._moved(at, matrix, gradient, each_damping) for each_damping in tried]
+            found = self.everywhere(places)
+            costs = [self.cost(r, place) for r, place in zip(found, places, strict=True)]
+            best = int(np.argmin(costs))
+            if costs[best] > cost * (1 - GOOD_ENOUGH):
+                break
+            at, here, cost = places[best], found[best], costs[best]
+            damping = max(tried[best], 1e-4)
+        return at, here, jacobian
+
+    def _moved(self, at: Vector, matrix: Vector, gradient: Vector, damping: float) -> Vector:
+        move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
+        reach = math.log(REACH)
+        return np.clip(at + np.clip(move, -LEAP, LEAP), self.start - reach, self.start + reach)
+
+    def ensemble(self, at: Vector, here: Vector, jacobian: Vector) -> list[dict[str, float]]:
+        """Return `MEMBERS` other places as likely: runs redrawn, misfits with a sign redrawn."""
+        rng = np.random.default_rng(SEED)
+        matrix, _ = self.normal(jacobian, here, at)
+        weights = 1 / np.sqrt(1 + (here / OUTLIER) ** 2)
+        members = []
+        for _ in range(MEMBERS):
+            change = np.concatenate([self._redrawn(i, rng) for i in range(len(self.points))])
+            signs = np.repeat(rng.normal(size=len(self.points)), np.diff(self.ends, prepend=0))
+            move = -np.linalg.solve(matrix, jacobian.T @ (weights * (change + signs * here)))
+            members.append(self.values(at + np.clip(move, -LEAP, LEAP)))
+        return members
+
+    def _redrawn(self, i: int, rng: np.random.Generator) -> Vector:
+        """Return how a point's residuals change if other ones of its runs had been drawn."""
+        alike, point = self.alike[i], self.points[i]
+        chosen = rng.integers(len(alike), size=len(alike))
+        drawn = typical([s.figures for s in alike], [s.calm for s in alike], chosen)
+        return np.array(
+            [
+                weight * math.log((point.target[name] + FLOOR) / (drawn[name] + FLOOR))
+                for name, weight in point.weights.items()
+            ]
+        )
+
+    def errors(self, here: Vector) -> dict[str, float]:
+        """Return the median error, as a share, of each figure over all points."""
+        found: dict[str, list[float]] = {}
+        rows = iter(here.tolist())
+        for point in self.points:
+            for name, weight in point.weights.items():
+                found.setdefault(name, []).append(abs(math.expm1(next(rows) / weight)))
+        return {name: round(float(np.median(some)), 4) for name, some in sorted(found.items())}
+
+
+def fit(
+    samples: Sequence[Sample],
+    fixed: Fixed = Fixed(),  # noqa: B008
+    effort: Effort = FULL,
+    progress: Progress = silent,
+    workers: int = 2,
+) -> Fitted:
+    """Return the parameters that repeat `samples` best. The same arguments give the same result."""
+    alike = points(samples)
+    some = [_point(each, effort) for each in alike]
+    steps = effort.steps
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(some,)) as pool:
+        search = Search(alike, some, fixed, pool)
+        at, here, jacobian = search.run(steps, lambda step: progress("fitting", step, steps))
+    progress("fitted", steps, steps)
+    return Fitted(search.values(at), search.ensemble(at, here, jacobian), search.errors(here))

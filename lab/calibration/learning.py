@@ -1,0 +1,195 @@
+"""The calibration file: physics learned from runs, with all that is needed to judge it."""
+
+import json
+import math
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from lab import machine
+from lab.calibration.figures import costs
+from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
+from lab.calibration.parameters import Fixed, physics_of
+from lab.calibration.runs import LATE, Sample, measure, plain
+from lab.compare import Progress, silent
+from lab.description import InvalidInput
+from lab.engines import common
+from lab.files import whole_file
+from lab.physics import SCHEMA, Calibrated, Physics, load, read
+
+PROBE, QUICK_PROBE = 4.0, 1.0  # seconds
+UNSURE = 0.25  # a parameter that moves more (in its logarithm) over the ensemble is not identified
+FEWEST_LATE = 5  # stalled messages from which stalls can be told
+
+
+def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
+    """Measure this machine and return the contents of a calibration file.
+
+    Takes up to three minutes, in the quick form half a minute.
+    """
+    made = origin(quick, progress)
+    samples = measure(quick, progress)
+    return learn(samples, socket_buffer(), made, quick, progress)
+
+
+def origin(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
+    """Return what a calibration says of where it comes from; the machine is probed for that."""
+    from lab.probe import probe  # needs sockets, which learning does not
+
+    return {
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "form": "quick" if quick else "full",
+        "machine": machine.name(),
+        "probe": probe(QUICK_PROBE if quick else PROBE, progress).to_json(),
+        "versions": common.versions(),
+        "settings": _settings(),
+    }
+
+
+def learn(
+    samples: Sequence[Sample],
+    buffer: int = 0,
+    origin: dict[str, Any] | None = None,
+    quick: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Return the contents of a calibration file that comes from these runs.
+
+    The same runs give the same contents. `origin` says where they come from.
+    """
+    fixed = Fixed(buffer, *_stalls(samples), _drift(samples))
+    effort = QUICK if quick else FULL
+    found = fit(samples, fixed, effort, progress, workers=len(os.sched_getaffinity(0)))
+    manifest = {
+        **(origin or {}),
+        "errors": found.errors,
+        "parameters": parameters(found),
+        "disturbed": sum(not s.calm for s in samples),
+        "runs": [plain(s) for s in samples],
+    }
+    return {
+        "schema": SCHEMA,
+        "physics": physics_of(found.values, fixed).model_dump(mode="json"),
+        "ensemble": [physics_of(v, fixed).model_dump(mode="json") for v in found.ensemble],
+        "manifest": manifest,
+    }
+
+
+def calibrated(data: dict[str, Any]) -> Calibrated:
+    """Return the physics in the contents of a calibration file."""
+    return read(data, "calibration")
+
+
+def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
+    """Return each parameter's value, its spread in the ensemble, and whether it is identified."""
+    result = {}
+    for name, value in found.values.items():
+        spread = float(np.std([math.log(member[name] / value) for member in found.ensemble]))
+        result[name] = {
+            "value": value,
+            "spread": round(spread, 3),
+            "identified": spread <= UNSURE,
+        }
+    return result
+
+
+def _stalls(samples: Sequence[Sample]) -> tuple[float, float]:
+    """Return how many stalls a second there are, and their mean, from messages sent late.
+
+    A message is sent later than `LATE` with probability rate x mean x exp(-LATE / mean), if stalls
+    come at random and last exponentially; the excess over `LATE` is then `mean` on average.
+    """
+    late = [excess for sample in samples for excess in sample.late]
+    sent = sum(sample.sent for sample in samples)
+    if len(late) < FEWEST_LATE:
+        return 0.0, 0.0
+    mean = float(np.mean(late))
+    rate = len(late) / sent / (mean * math.exp(-LATE / mean))
+    return float(f"{rate:.4g}"), float(f"{mean:.4g}")
+
+
+def _drift(samples: Sequence[Sample]) -> float:
+    """Return by how much the machine's speed differs from run to run: deviation of its logarithm."""
+    spread = [math.log(c) for some in points(samples) for c in costs([s.figures for s in some])]
+    return float(f"{np.std(spread):.4g}") if len(spread) > 1 else 0.0
+
+
+def socket_buffer() -> int:
+    """Return how many bytes a loopback connection holds for a peer that does not read."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+        server.accept()[0],
+    ):
+        sender.setblocking(False)
+        held = 0
+        try:
+            while held < 2**26:
+                held += sender.send(b"x" * 4096)
+        except BlockingIOError:
+            pass
+        return held
+
+
+def described(data: dict[str, Any]) -> Iterator[str]:
+    """Yield lines that tell a person what a calibration found, and how good it is."""
+    manifest = data["manifest"]
+    physics = calibrated(data).physics
+    loop, costs = physics.loop, manifest["parameters"]
+    yield (
+        f"A loop that slept long takes {1e6 * loop.wake_up * (1 + loop.drowsy):.0f} µs to wake up,"
+        f" one that just slept {1e6 * loop.wake_up:.0f} µs; work costs it up to {1 + loop.cold:.1f}"
+        " times as much."
+    )
+    sent, received = physics.stream.send, physics.stream.receive
+    yield (
+        "CPU time of one message, warm: a stream's"
+        f" {1e6 * (sent.fixed + sent.once + received.fixed + received.once):.0f} µs,"
+        f" a request and its answer {1e6 * _round_trip(physics):.0f} µs."
+    )
+    yield f"{manifest['disturbed']} of {len(manifest['runs'])} runs were disturbed from outside."
+    yield "Median error of the fitted runs: " + "; ".join(
+        f"{name} {manifest['errors'][name]:.0%}"
+        for name in ("latency p50", "latency p90", "throughput")
+        if name in manifest["errors"]
+    )
+    vague = [name for name, found in costs.items() if not found["identified"]]
+    if vague:
+        yield f"Not told apart by these runs: {', '.join(vague)}."
+
+
+def _round_trip(physics: Physics) -> float:
+    costs = physics.exchange
+    parts = (costs.request, costs.serve, costs.reply, costs.response)
+    return sum(cost.fixed + cost.after for cost in parts)
+
+
+def save(data: dict[str, Any], path: Path) -> None:
+    """Write a calibration file, whole or not at all."""
+    with whole_file(path) as file:
+        file.write((json.dumps(data, indent=1) + "\n").encode())
+
+
+def own_path() -> Path:
+    """Return where this user's calibration of this machine is kept."""
+    return user_cache_path("pushpull") / "calibration.json"
+
+
+def own() -> Calibrated | None:
+    """Return this user's own calibration; None if there is none, or one of another version."""
+    try:
+        return load(own_path())
+    except InvalidInput:
+        return None
+
+
+def _settings() -> dict[str, Any]:
+    from lab.engines.loopback import settings
+
+    return settings.described()

@@ -1,0 +1,87 @@
+"""What calibration runs: each primitive at low, middle and high load, and in overload.
+
+Other strategies, sizes, intervals and batches are left for the model to predict.
+"""
+
+from typing import NamedTuple
+
+from lab.scenario import Scenario
+from lab.strategies import InProcessLongPoll, LongPoll, ShortPoll, Strategy, Webhook, WebSocketPush
+from lab.workload import Constant, Poisson, Workload
+
+SEED = 20
+SEGMENTS, QUICK_SEGMENTS = 4, 2
+QUICK_SHARE = 0.3  # of each run's duration
+
+
+class Planned(NamedTuple):
+    """One run: messages a second of `size` bytes for `seconds`. `quick` ones are in the quick form."""
+
+    strategy: Strategy
+    rate: float
+    seconds: float
+    size: int = 100
+    quick: bool = False
+
+
+PLAN = [
+    Planned(WebSocketPush(), 40, 1.5, quick=True),
+    Planned(WebSocketPush(), 150, 1.2),
+    Planned(WebSocketPush(), 500, 1.0, quick=True),
+    Planned(WebSocketPush(), 1200, 1.0),
+    Planned(WebSocketPush(), 3500, 0.6, quick=True),
+    Planned(WebSocketPush(), 12_000, 0.3),
+    Planned(WebSocketPush(), 40_000, 0.1, quick=True),
+    Planned(WebSocketPush(), 200, 1.2, size=20_000, quick=True),
+    Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.8),
+    Planned(Webhook(), 40, 1.5, quick=True),
+    Planned(Webhook(), 200, 1.2, quick=True),
+    Planned(Webhook(), 500, 1.0),
+    Planned(Webhook(), 2500, 0.4, quick=True),
+    Planned(Webhook(batch_size=20, linger=0.02), 2000, 0.8, quick=True),
+    Planned(Webhook(keep_alive=False), 100, 1.2, quick=True),
+    Planned(LongPoll(), 40, 1.5),
+    Planned(LongPoll(), 250, 1.2, quick=True),
+    Planned(LongPoll(), 800, 1.0),
+    Planned(LongPoll(), 200, 1.2, size=20_000),
+    Planned(LongPoll(), 2500, 0.6),
+    Planned(LongPoll(), 20_000, 0.2),
+    Planned(ShortPoll(interval=0.05), 300, 1.2, quick=True),
+    Planned(InProcessLongPoll(), 40, 1.5),
+    Planned(InProcessLongPoll(), 200, 1.2, quick=True),
+    Planned(InProcessLongPoll(), 3000, 0.6, quick=True),
+    Planned(InProcessLongPoll(), 13_000, 0.2),
+    Planned(InProcessLongPoll(), 40_000, 0.1),
+]
+
+
+def scenarios(quick: bool = False) -> list[Scenario]:
+    """Return the runs of the calibration, one scenario each."""
+    return [
+        Scenario(
+            name="calibration",
+            workload=Workload(
+                arrivals=Poisson(rate=run.rate),
+                size=Constant(value=run.size),
+                duration=run.seconds * (QUICK_SHARE if quick else 1.0),
+                seed=SEED + i,
+            ),
+            strategies=[run.strategy],
+        )
+        for i, run in enumerate(PLAN)
+        if run.quick or not quick
+    ]
+
+
+def segments(quick: bool = False) -> int:
+    """Return how often each run is measured."""
+    return QUICK_SEGMENTS if quick else SEGMENTS
+
+
+def title(scenario: Scenario) -> str:
+    """Return what a run is called: its strategy, rate and size."""
+    workload = scenario.workload
+    return (
+        f"{scenario.strategies[0].label}, {workload.arrivals.mean_rate:,.0f}/s,"
+        f" {workload.size.mean:,.0f} bytes"
+    )
