@@ -1,7 +1,8 @@
 """Push–Pull Lab: one workload, every way of delivering it, in theory, simulated and measured.
 
-Verbs: `simulate`, `measure`, `theory`, `compare`, `check`. Nouns: `Scenario`, `Workload` with its
-arrivals and distributions, the strategies, `Physics`, `Trace`. `main` makes a script of a scenario.
+Verbs: `simulate`, `measure`, `theory`, `predict`, `compare`, `check`. Nouns: `Scenario`, `Workload`
+with its arrivals and distributions, the strategies, `Physics`, `Trace`. `main` makes a script of a
+scenario.
 """
 
 from typing import Any
@@ -10,7 +11,9 @@ from lab.checks import check
 from lab.compare import Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.simulation import simulate
+from lab.forecast import Forecast
 from lab.physics import IDEAL, Physics
+from lab.prediction import predict
 from lab.scenario import Retention, Scenario
 from lab.strategies import (
     STRATEGIES,
@@ -59,6 +62,7 @@ __all__ = [
     "Comparison",
     "Constant",
     "Exponential",
+    "Forecast",
     "HttpIngest",
     "InProcessLongPoll",
     "InvalidInput",
@@ -84,6 +88,7 @@ __all__ = [
     "compare",
     "main",
     "measure",
+    "predict",
     "simulate",
     "theory",
 ]
