@@ -22,10 +22,15 @@ from lab.compare import ENGINES, Comparison, compare
 from lab.compare import Progress as Report
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
+from lab.forecast import Forecast
 from lab.physics import Calibrated
+from lab.prediction import predict
+from lab.report import forecast as forecast_tables
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
+from lab.validation import show as validation_tables
+from lab.validation import validate
 
 HELP = """Should this data be pushed or pulled?
 
@@ -76,7 +81,8 @@ Calibration = Annotated[
     typer.Option(
         "--calibration",
         metavar="FILE",
-        help="Simulate with these costs, made by `pushpull calibrate`.",
+        help="Simulate with these costs, made by `pushpull calibrate`. Default: this machine's own"
+        " if it was calibrated, or else the reference.",
     ),
 ]
 Port = Annotated[
@@ -170,29 +176,103 @@ def measure_command(
     _compare(chosen, ["loopback"], out, as_json, port)
 
 
+@app.command("predict")
+def predict_command(
+    scenario: ScenarioName = library.DEFAULT,
+    quick: Quick = False,
+    seed: Seed = None,
+    settings: Settings = None,
+    as_json: Json = False,
+    calibration_file: Calibration = None,
+) -> None:
+    """Predict latency, cost and the load that saturates, with intervals. Measures nothing.
+
+    Says which resource limits each strategy, and where the promise ends.
+    """
+    chosen = _prepare(library.find(scenario), quick, seed, settings, None)
+    costs = _costs(calibration_file)
+    try:
+        with _progress() as report:
+            forecast = predict(chosen, costs, report)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing was written") from None
+    if as_json:
+        _print_json(forecast.to_json())
+    else:
+        _show_forecast(forecast)
+
+
 @app.command("calibrate")
 def calibrate_command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="In half a minute, and much less exact.")
+    ] = False,
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to write the calibration.")
-    ] = Path("calibration.json"),
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write the calibration. Default: the user's cache."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the costs of this machine, for use with --calibration FILE. Takes a few minutes.
+    """Learn the costs of this machine, from about three minutes of short measured runs.
 
-    Short runs of each kind of connection are measured, and the costs fitted with which simulation
-    repeats them. Nothing else should run meanwhile.
+    Each kind of connection is run at low, middle and high load, and the costs are fitted with which
+    simulation repeats the runs. Nothing else should run meanwhile. Without --out, `compare`,
+    `simulate` and `predict` use it from then on.
     """
-    if out.is_dir():
-        raise InvalidInput(f"--out: got {out}; need a file")
-    _check_folder(out.parent)
-    with _progress() as report:
-        data = calibration.calibrate(report)
-    calibration.save(data, out)
+    path = out or calibration.own_path()
+    if path.is_dir():
+        raise InvalidInput(f"--out: got {path}; need a file")
+    if out is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _check_folder(path.parent)
+    try:
+        with _progress() as report:
+            data = calibration.calibrate(quick, report)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing was written") from None
+    calibration.save(data, path)
     if as_json:
         _print_json(data)
         return
-    for figure, error in data["manifest"]["errors"].items():
-        print(f"  {figure:<22} median error {error:.0%}")
+    for line in calibration.described(data):
+        print(line)
+    print(f"Written: {path}")
+
+
+@app.command("validate")
+def validate_command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few short runs, to see that it works.")
+    ] = False,
+    replicates: Annotated[
+        int | None,
+        typer.Option(help="Runs of each held-out point. Default: 6, with --quick 2.", min=1),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where to write report, figures and results.")
+    ] = Path("results/validation"),
+    as_json: Json = False,
+) -> None:
+    """Measure runs that calibration has not seen, and judge how well they are predicted.
+
+    Calibrates and measures in one session of about 20 minutes, during which nothing else should
+    run; then prints the goals, the worst predictions first, and every point, with two simpler
+    models beside ours.
+    """
+    _check_folder(out)
+    try:
+        with _progress() as report:
+            found = validate(quick, replicates, report)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing was written") from None
+    found.save(out)
+    if as_json:
+        _print_json(found.findings.to_json())
+        return
+    console = _console()
+    console.print(validation_tables.terminal(found.findings, console.width))
     print(f"Written: {out}")
 
 
@@ -247,7 +327,7 @@ def _compare(
             raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
     _check_port(port)
     _check_folder(out)
-    costs = physics.load(calibration_file) if calibration_file else physics.reference()
+    costs = _costs(calibration_file)
     comparison = _run(scenario, engines, out, costs, port or 0)
     if as_json:
         _print_json(comparison.to_json())
@@ -273,9 +353,7 @@ def _run(
 
 
 def _show(comparison: Comparison, out: Path | None) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
+    console = _console()
     console.print(comparison.scenario.question.strip(), style="bold", highlight=False)
     console.print(table(comparison.results, width=console.width))
     for note in comparison.notes:
@@ -284,6 +362,32 @@ def _show(comparison: Comparison, out: Path | None) -> None:
         console.print(f"Broken: {violation}", style="bold red", highlight=False, markup=False)
     if out is not None:
         console.print(f"Written: {out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _costs(path: Path | None) -> Calibrated:
+    """Return the costs in that file, or those of this machine, or else the reference."""
+    if path:
+        return physics.load(path)
+    return calibration.own() or physics.reference()
+
+
+def _console() -> Console:
+    """Return standard output, which is wide unless it is a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _show_forecast(forecast: Forecast) -> None:
+    console = _console()
+    console.print(forecast.scenario.question.strip(), style="bold", highlight=False)
+    console.print(forecast_tables.latency_table(forecast, console.width))
+    console.print()
+    console.print(forecast_tables.cost_table(forecast, console.width))
+    console.print()
+    console.print(forecast_tables.LEGEND, highlight=False)
+    console.print("Where the promise ends:", style="bold", highlight=False)
+    for text in forecast_tables.caveats(forecast):
+        console.print(f"- {text}.", highlight=False, markup=False)
 
 
 @contextmanager

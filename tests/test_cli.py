@@ -12,7 +12,16 @@ from commands import PATIENCE, PROGRAM, Shell, environment, run
 from lab import STRATEGIES, Comparison, library
 from lab.trace import Fate, load
 
-COMMANDS = ("list", "compare", "simulate", "measure", "calibrate", "check")
+COMMANDS = (
+    "list",
+    "compare",
+    "simulate",
+    "measure",
+    "predict",
+    "calibrate",
+    "validate",
+    "check",
+)
 SMALL = """
 question = "Which of two?"
 replications = 1
