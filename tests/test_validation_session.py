@@ -1,6 +1,7 @@
 """The session of a validation: what it runs and in which order. Nothing is measured here."""
 
 from collections import Counter
+from typing import Self
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_disturbed_runs_are_measured_again_and_the_calmest_kept(
         def __init__(self, pinned: bool) -> None:
             self.first = True
 
-        def __enter__(self) -> "Fake":
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *error: object) -> None:

@@ -57,7 +57,6 @@ def _diagonal(axes: Axes, rows: Sequence[Row], ends: Floats) -> None:
     axes.set_yscale("log")
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
-    axes.set_aspect("equal")
     low = typical(row.low / row.measured for row in rows)
     high = typical(row.high / row.measured for row in rows)
     axes.fill_between(ends, ends * low, ends * high, color=style.PALE, alpha=0.7, zorder=0)

@@ -24,6 +24,7 @@ from lab.validation import show
 from lab.validation.document import Findings, find
 from lab.validation.observed import Observation, Point
 from lab.validation.plan import held_out
+from lab.workload import Constant, Poisson, Workload
 
 REPLICATES, QUICK_REPLICATES = 6, 2
 REPEATS = 2  # more tries for a disturbed run
@@ -184,9 +185,22 @@ def _theory(
     found: dict[str, list[tuple[float, float]]] = {}
     for observation in observations:
         scenario, strategy = observation.point.scenario, observation.point.strategy
+        if scenario.workload != _plain(scenario.workload):
+            continue
         transit, round_trip = empty_system(scenario, strategy, costs.physics.steady())
         prediction = theory(scenario, strategy, transit, round_trip)
         if prediction and "mean" in prediction.latency:
             rate = scenario.workload.arrivals.mean_rate
             found.setdefault(strategy.label, []).append((rate, prediction.latency["mean"]))
     return {label: sorted(curve) for label, curve in found.items()}
+
+
+def _plain(workload: Workload) -> Workload:
+    """Return the workload as it would be with small messages for one consumer without work."""
+    changes = {
+        "arrivals": Poisson(rate=workload.arrivals.mean_rate),
+        "size": Constant(value=100),
+        "work": Constant(value=0),
+        "consumers": 1,
+    }
+    return workload.model_copy(update=changes)
