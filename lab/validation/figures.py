@@ -67,11 +67,11 @@ def by_misfit(observations: Sequence[Observation], rows: Sequence[Row]) -> list[
 def by_load(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return, for each strategy, the rows of its family with the most rates, if they are enough.
 
-    Overloads are left out: their latency depends on how long the run lasts.
+    Overloads are left out, as their latency depends on how long the run lasts, and runs not pinned.
     """
     families: dict[str, list[Row]] = {}
     for row in rows:
-        if row.place.overloaded:
+        if row.place.overloaded or not row.place.pinned:
             continue
         families.setdefault(row.place.family, []).append(row)
     best: dict[str, list[Row]] = {}

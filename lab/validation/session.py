@@ -165,9 +165,7 @@ def _observe(
         return simulate(point.scenario, point.strategy, physics, replication)
 
     replications = sorted(measured)
-    likely = (
-        [] if point.fitted else [costs.ensemble[m % len(costs.ensemble)] for m in range(LIKELY)]
-    )
+    likely = [costs.ensemble[m % len(costs.ensemble)] for m in range(LIKELY)]
     return Observation(
         point,
         replications,
