@@ -119,10 +119,9 @@ class Source(Actor):
             for m in output.messages:
                 sent[m] = stamp
             quote = known.get(len(output.messages)) or self.quotes.of(output.messages)
-            warm, cold, left = quote[0] if link.written == loop.begun else quote[1]
+            charge = quote[0] if link.written == loop.begun else quote[1]
             link.written = loop.begun
-            now += int((warm + cold * loop.coldness) * loop.factor)
-            loop.coldness *= left
+            now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             if link.is_call:
                 now = link.receiver.take(output, True, now)
             else:
@@ -152,14 +151,14 @@ class Broker(Actor):
         if type(message) is Publish:
             ingest = self.ingest
             quote = ingest.known.get(len(message.messages)) or ingest.of(message.messages)
-            warm, cold, left = quote[3] if first else quote[2]
-            now += int((warm + cold * loop.coldness) * loop.factor)
-            loop.coldness *= left
+            charge = quote[3] if first else quote[2]
+            now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             at_broker = self.at_broker
             for m in message.messages:
                 at_broker[m] = now
             outputs = self.role.receive(message, now / SECOND)
-            now = loop.pay(loop.step, now)
+            if loop.step is not NOTHING:
+                now = loop.pay(loop.step, now)
             if outputs:
                 now = self.emit(outputs, now)
             if self.role.wake_at != math.inf:
@@ -200,10 +199,9 @@ class Broker(Actor):
                     self.empty_replies += 1
                 quote = known.get(len(messages)) or self.outlet.of(messages)
                 link = self.consumers[who]
-                warm, cold, less = quote[0] if link.written == loop.begun else quote[1]
+                charge = quote[0] if link.written == loop.begun else quote[1]
                 link.written = loop.begun
-                now += int((warm + cold * loop.coldness) * loop.factor)
-                loop.coldness *= less
+                now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
                 if self.resuming is not NOTHING:
                     now = loop.pay(self.resuming, now)
                 link.send(output, quote[5], now)
@@ -289,14 +287,14 @@ class Consumer(Actor):
             inbound = self.inbound
             quote = inbound.known.get(len(message.messages)) or inbound.of(message.messages)
             loop = self.loop
-            warm, cold, left = quote[3] if first else quote[2]
-            now += int((warm + cold * loop.coldness) * loop.factor)
-            loop.coldness *= left
+            charge = quote[3] if first else quote[2]
+            now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             received = self.received
             for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
-            now = loop.pay(loop.step, now)
+            if loop.step is not NOTHING:
+                now = loop.pay(loop.step, now)
         else:
             quote = self.quotes[kind]
             now = self.loop.pay(quote[3] if first else quote[2], now)

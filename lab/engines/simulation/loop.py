@@ -135,6 +135,7 @@ class EventLoop:
         self.rested = 1.0  # the same, when the next turn begins
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or loop.drowsy or physics.noise)
+        self.stalls = bool(physics.stalls.rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
         self.agenda: list[Entry] = []
@@ -209,7 +210,12 @@ class EventLoop:
         else:
             end = self._run_all(entry, self.opened, now)
         self.cpu += end - self.begun
-        self._close(end)
+        core = self.core
+        self.busy_until = core.free_at = end
+        if self.sleep:  # others wait until this loop has gone to sleep
+            self.core_tail = int(self.sleep * (1.0 + self.cold * self.coldness))
+            core.others_at = end + self.core_tail
+            core.last = self
 
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
@@ -221,16 +227,8 @@ class EventLoop:
             self.coldness *= left
         else:
             self.opened = now + int(warm)
-        if now >= self.core.stall_at or now < self.core.stall_until:
+        if self.stalls and (now >= self.core.stall_at or now < self.core.stall_until):
             self.opened += self.core.stall(now)
-
-    def _close(self, end: int) -> None:
-        """End a turn. The core is free for other loops when this one has gone to sleep."""
-        core = self.core
-        self.busy_until = core.free_at = end
-        self.core_tail = int(self.sleep * (1.0 + self.cold * self.coldness))
-        core.others_at = end + self.core_tail
-        core.last = self
 
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`."""
@@ -271,7 +269,8 @@ class EventLoop:
         self.cpu += end - self.begun
         if begin > end:
             self.wake_ups += 1
-            self.cpu += int(self.sleep * (1.0 + self.cold * self.coldness))
+            if self.sleep:
+                self.cpu += int(self.sleep * (1.0 + self.cold * self.coldness))
             if self.varies:
                 self.coldness = self.rested
                 self.luck = self.noise.draw()
