@@ -57,7 +57,7 @@ def test_both_simulate_the_same(pipeline: Pipeline) -> None:
 @pytest.mark.benchmark(group="simulated messages: every strategy", timer=time.process_time)
 @pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
 def test_strategy(benchmark: BenchmarkFixture, kind: type[Strategy]) -> None:
-    strategy, (physics, _) = kind(), reference()
+    strategy, physics = kind(), reference().physics
     workload = Workload(arrivals=Poisson(rate=SLOW_RATE), duration=COUNT / SLOW_RATE)
     scenario = Scenario(workload=workload, strategies=[strategy])
     trace = benchmark.pedantic(simulate, (scenario, strategy, physics), rounds=5, warmup_rounds=1)
