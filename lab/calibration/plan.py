@@ -35,11 +35,14 @@ PLAN = [
     Planned(WebSocketPush(), 200, 1.2, size=20_000, quick=True),
     Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.8),
     Planned(Webhook(), 40, 1.5, quick=True),
+    Planned(Webhook(), 80, 1.2),
     Planned(Webhook(), 200, 1.2, quick=True),
     Planned(Webhook(), 500, 1.0),
     Planned(Webhook(), 2500, 0.4, quick=True),
     Planned(Webhook(batch_size=20, linger=0.02), 2000, 0.8, quick=True),
+    Planned(Webhook(keep_alive=False), 40, 1.5),
     Planned(Webhook(keep_alive=False), 100, 1.2, quick=True),
+    Planned(Webhook(keep_alive=False), 250, 1.0),
     Planned(LongPoll(), 40, 1.5),
     Planned(LongPoll(), 250, 1.2, quick=True),
     Planned(LongPoll(), 800, 1.0),
@@ -52,6 +55,7 @@ PLAN = [
     Planned(InProcessLongPoll(), 3000, 0.6, quick=True),
     Planned(InProcessLongPoll(), 13_000, 0.2),
     Planned(InProcessLongPoll(), 40_000, 0.1),
+    Planned(InProcessLongPoll(), 300_000, 0.03),
 ]
 
 

@@ -20,6 +20,7 @@ from lab.workload import Constant, Exponential, OnOff, Periodic, Poisson, Worklo
 
 SEED = 1000
 SECONDS, QUICK_SECONDS = 2.0, 0.4
+RARE = 4.0  # seconds of a few messages a second
 OVERLOADED = 0.4  # seconds that messages come much faster than they can be delivered
 KNOWN = (WebSocketPush(), Webhook(), Webhook(keep_alive=False), LongPoll(), InProcessLongPoll())
 
@@ -61,11 +62,13 @@ def point(
 
 
 HELD_OUT = [
+    point(WebSocketPush(), 15, seconds=RARE),
     point(WebSocketPush(), 100),
     point(WebSocketPush(), 300),
     point(WebSocketPush(), 800),
     point(WebSocketPush(), 2200),
     point(WebSocketPush(), 4500),
+    point(WebSocketPush(), 7000),
     point(WebSocketPush(), 30_000, seconds=OVERLOADED),
     point(WebSocketPush(), 300, size=8000),
     point(WebSocketPush(batch_size=5, linger=0.01), 1500),
@@ -78,26 +81,32 @@ HELD_OUT = [
     point(ServerSentEvents(), 300),
     point(ServerSentEvents(), 1500),
     point(ServerSentEvents(), 3000),
+    point(ServerSentEvents(), 5500),
     point(ServerSentEvents(), 300, size=8000),
-    point(Webhook(), 100),
+    point(Webhook(), 15, seconds=RARE),
+    point(Webhook(), 120),
     point(Webhook(), 350),
     point(Webhook(), 700),
     point(Webhook(), 3500, seconds=OVERLOADED),
     point(Webhook(concurrency=4), 400),
     point(Webhook(batch_size=5, linger=0.01), 1000),
     point(Webhook(batch_size=50, linger=0.02), 3000),
-    point(Webhook(keep_alive=False), 40),
-    point(Webhook(keep_alive=False), 250),
+    point(Webhook(keep_alive=False), 15, seconds=RARE),
+    point(Webhook(keep_alive=False), 160),
+    point(Webhook(keep_alive=False), 450),
     point(Webhook(), 100, size=8000),
     point(Webhook(), 80, consumers=2),
     point(Webhook(), 150, work=0.001),
     point(HttpIngest(), 40),
     point(HttpIngest(), 200),
     point(HttpIngest(), 500),
+    point(HttpIngest(), 1200),
+    point(LongPoll(), 15, seconds=RARE),
     point(LongPoll(), 100),
     point(LongPoll(), 450),
     point(LongPoll(), 1500),
-    point(LongPoll(), 3000),
+    point(LongPoll(), 3500),
+    point(LongPoll(), 5000),
     point(LongPoll(max_records=1), 200),
     point(LongPoll(), 100, consumers=3),
     point(LongPoll(), 150, size=8000),
@@ -109,6 +118,7 @@ HELD_OUT = [
     point(ShortPoll(interval=0.2), 500),
     point(ShortPoll(interval=0.1), 1500),
     point(ShortPoll(interval=0.03), 200, size=8000),
+    point(InProcessLongPoll(), 15, seconds=RARE),
     point(InProcessLongPoll(), 60),
     point(InProcessLongPoll(), 1000),
     point(InProcessLongPoll(), 10_000, seconds=1.0),
