@@ -21,14 +21,14 @@ from lab.description import (
 )
 
 SCHEMA = 2
-QUICKER = 8.0  # times as fast is the quick part of cooling
 
 
 class Cost(Description):
     """CPU seconds for one protocol message: `fixed` + `record` for each record + `byte` a byte.
 
     `once` is paid once for all messages that are written to, or read from, a connection in one turn
-    of the loop; `after` is paid when the message is on its way already.
+    of the loop; `after` is paid when the message is on its way already. A cold loop adds `cold` times
+    as much as it adds to other work: much code that runs seldom is colder than little.
     """
 
     fixed: Seconds = 0.0
@@ -36,6 +36,7 @@ class Cost(Description):
     byte: Seconds = 0.0
     once: Seconds = 0.0
     after: Seconds = 0.0
+    cold: Annotated[Number, Field(ge=0)] = 1.0
 
 
 class LoopCosts(Description):
@@ -46,8 +47,9 @@ class LoopCosts(Description):
     sleep; `step` that of deciding what to do about a message; `timer` is how late the kernel says
     that a timer is due. After a long sleep waking up takes 1 + `drowsy` times as long, and work
     1 + `cold` times: so much of the cold comes back in a sleep of t seconds as x / (1 + x),
-    x = (t / `cooling`)^`sharpness`, but for a share `quick`, for which x = `QUICKER` t / `cooling`;
-    and `warming` seconds of work leave a quarter.
+    x = (t / `cooling`)^`sharpness`, but for a share `quick`, for which x = t / `dozing`;
+    and `warming` seconds of work leave a quarter. A share `shared` of the cold is the core's, which
+    another loop on it keeps awake.
     """
 
     wake_up: Seconds = 0.0
@@ -59,6 +61,8 @@ class LoopCosts(Description):
     cooling: Seconds = 0.001
     sharpness: Annotated[Number, Field(gt=0)] = 2.0
     quick: Annotated[Number, Field(ge=0)] = 0.0
+    dozing: Seconds = 0.001
+    shared: Annotated[Number, Field(ge=0, le=1)] = 0.0
     warming: Seconds = 0.001
     sleep: Seconds = 0.0
 
@@ -145,7 +149,8 @@ LOOP_WORK = ("wake_up", "iteration", "step", "sleep", "warming")
 def _slower(costs: Any, times: float) -> Any:
     if isinstance(costs, float):
         return costs * times
-    return costs.model_copy(update={name: _slower(value, times) for name, value in costs})
+    changes = {name: _slower(value, times) for name, value in costs if name != "cold"}
+    return costs.model_copy(update=changes)
 
 
 IDEAL = Physics(cores=3, pins={"source": 0, "broker": 1, "target": 2})

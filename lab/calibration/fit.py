@@ -32,7 +32,7 @@ from lab.engines.simulation import simulate
 from lab.physics import Physics
 from lab.scenario import Scenario
 
-WEIGHTS = {"p50": 1.0, "p90": 0.5, "cpu": 0.6, THROUGHPUT: 1.0}
+WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, THROUGHPUT: 3.0}
 WHOLE = 1.5  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 OUTLIER = 0.15  # residuals beyond this count less and less
@@ -56,7 +56,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(7, 900, 400), Effort(3, 300, 150)
+FULL, QUICK = Effort(9, 900, 400), Effort(3, 300, 150)
 
 
 class Point(NamedTuple):
@@ -127,6 +127,16 @@ def simulated(point: Point, physics: Physics) -> Figures:
     return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
 
 
+def _differences(point: Point, some: Figures, others: Figures) -> Vector:
+    """Return the weighted logarithms of the ratios of a point's figures."""
+    return np.array(
+        [
+            weight * math.log((some[name] + FLOOR) / (others[name] + FLOOR))
+            for name, weight in point.weights.items()
+        ]
+    )
+
+
 _points: list[Point] = []  # in a worker process: what there is to simulate
 
 
@@ -172,12 +182,7 @@ class Search:
 
     def _residuals(self, i: int, run: Figures) -> Vector:
         point = self.points[i]
-        return np.array(
-            [
-                weight * math.log((run[name] + FLOOR) / (point.target[name] + FLOOR))
-                for name, weight in point.weights.items()
-            ]
-        )
+        return _differences(point, run, point.target)
 
     def everywhere(self, places: list[Vector]) -> list[Vector]:
         every = list(range(len(self.points)))
@@ -252,12 +257,7 @@ class Search:
         alike, point = self.alike[i], self.points[i]
         chosen = rng.integers(len(alike), size=len(alike))
         drawn = typical([s.figures for s in alike], [s.calm for s in alike], chosen)
-        return np.array(
-            [
-                weight * math.log((point.target[name] + FLOOR) / (drawn[name] + FLOOR))
-                for name, weight in point.weights.items()
-            ]
-        )
+        return _differences(point, point.target, drawn)
 
     def errors(self, here: Vector) -> dict[str, float]:
         """Return the median error, as a share, of each figure over all points."""

@@ -24,7 +24,7 @@ from lab.files import whole_file
 from lab.physics import SCHEMA, Calibrated, Physics, load, read
 
 PROBE, QUICK_PROBE = 4.0, 1.0  # seconds
-UNSURE = 0.25  # a parameter that moves more (in its logarithm) over the ensemble is not identified
+UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
 FEWEST_LATE = 5  # stalled messages from which stalls can be told
 
 

@@ -18,6 +18,8 @@ LOOP = (
     "cooling",
     "sharpness",
     "quick",
+    "dozing",
+    "shared",
     "warming",
 )
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
@@ -30,7 +32,9 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "drowsy": 3.0,
     "cooling": 4e-3,
     "sharpness": 2.5,
-    "quick": 0.1,
+    "quick": 0.15,
+    "dozing": 1e-3,
+    "shared": 1.0,  # to 1, of the cold that is the core's to that which is the loop's own
     "warming": 0.12e-3,
     "delay": 8e-6,
     "noise": 0.2,
@@ -47,13 +51,15 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "resume": 30e-6,
     "client": 80e-6,
     "server": 60e-6,
+    "http_cold": 1.0,
     "call": 3e-6,
+    "call_record": 1e-6,
     "record": 1e-6,
     "byte": 2e-9,
 }
 REACH = 50.0
-EXCHANGE = {"request", "request_after", "serve", "reply", "reply_after", "response"}
-IN_PROCESS = {*LOOP, "noise", "call"} - {"step"}
+EXCHANGE = {"request", "request_after", "serve", "reply", "reply_after", "response", "http_cold"}
+IN_PROCESS = {*LOOP, "noise", "call", "call_record"} - {"step", "shared"}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -73,7 +79,7 @@ def matters(name: str, scenario: Scenario) -> bool:
     wire, workload = strategy.wire, scenario.workload
     if isinstance(wire, Call):
         return name in IN_PROCESS
-    if name == "call":
+    if name in ("call", "call_record"):
         return False
     if name in EXCHANGE:
         return isinstance(wire, Exchange)
@@ -103,14 +109,16 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             "after": values.get(f"{name}_after", 0.0),
         }
 
-    exchange = {name: cost(name) for name in ("request", "serve", "reply", "response")}
+    shared = values["shared"]
+    cold = {"cold": values["http_cold"]}
+    exchange = {name: cost(name) | cold for name in ("request", "serve", "reply", "response")}
     return Physics.read(
         {
-            "loop": {name: values[name] for name in LOOP},
+            "loop": {name: values[name] for name in LOOP} | {"shared": shared / (1 + shared)},
             "stream": {"send": cost("send", "write"), "receive": cost("receive", "read")},
             "exchange": {**exchange, "resume": values["resume"]},
             "connection": {"client": values["client"], "server": values["server"]},
-            "call": {"fixed": values["call"]},
+            "call": {"fixed": values["call"], "record": values["call_record"]},
             "link": {"delay": values["delay"], "buffer": fixed.buffer},
             "noise": values["noise"],
             "stalls": {"rate": fixed.stall_rate, "mean": fixed.stall_mean},

@@ -25,6 +25,7 @@ class Planned(NamedTuple):
 
 
 PLAN = [
+    Planned(WebSocketPush(), 15, 1.6),
     Planned(WebSocketPush(), 40, 1.5, quick=True),
     Planned(WebSocketPush(), 150, 1.2),
     Planned(WebSocketPush(), 500, 1.0, quick=True),
@@ -34,8 +35,8 @@ PLAN = [
     Planned(WebSocketPush(), 40_000, 0.1, quick=True),
     Planned(WebSocketPush(), 200, 1.2, size=20_000, quick=True),
     Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.8),
+    Planned(Webhook(), 15, 1.6),
     Planned(Webhook(), 40, 1.5, quick=True),
-    Planned(Webhook(), 80, 1.2),
     Planned(Webhook(), 200, 1.2, quick=True),
     Planned(Webhook(), 500, 1.0),
     Planned(Webhook(), 2500, 0.4, quick=True),
@@ -43,9 +44,9 @@ PLAN = [
     Planned(Webhook(keep_alive=False), 40, 1.5),
     Planned(Webhook(keep_alive=False), 100, 1.2, quick=True),
     Planned(Webhook(keep_alive=False), 250, 1.0),
+    Planned(LongPoll(), 15, 1.6),
     Planned(LongPoll(), 40, 1.5),
     Planned(LongPoll(), 250, 1.2, quick=True),
-    Planned(LongPoll(), 800, 1.0),
     Planned(LongPoll(), 200, 1.2, size=20_000),
     Planned(LongPoll(), 2500, 0.6),
     Planned(LongPoll(), 20_000, 0.2),
@@ -53,7 +54,6 @@ PLAN = [
     Planned(InProcessLongPoll(), 40, 1.5),
     Planned(InProcessLongPoll(), 200, 1.2, quick=True),
     Planned(InProcessLongPoll(), 3000, 0.6, quick=True),
-    Planned(InProcessLongPoll(), 13_000, 0.2),
     Planned(InProcessLongPoll(), 40_000, 0.1),
     Planned(InProcessLongPoll(), 300_000, 0.03),
 ]

@@ -14,7 +14,7 @@ from lab.trace import Trace
 
 MOST_STOLEN = 0.01  # of the cores' time, by the host
 MOST_OTHER = 0.05  # of the cores' time, by other processes
-LATE = 0.3e-3  # seconds of lateness beyond the typical that are called a stall
+LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
 ALONE = 2e-3  # seconds since the message before, so that the source is not busy with it
 FEWEST = 20  # such messages in a run
 

@@ -62,7 +62,7 @@ def point(
 
 
 HELD_OUT = [
-    point(WebSocketPush(), 15, seconds=RARE),
+    point(WebSocketPush(), 6, seconds=RARE),
     point(WebSocketPush(), 100),
     point(WebSocketPush(), 300),
     point(WebSocketPush(), 800),
@@ -83,7 +83,7 @@ HELD_OUT = [
     point(ServerSentEvents(), 3000),
     point(ServerSentEvents(), 5500),
     point(ServerSentEvents(), 300, size=8000),
-    point(Webhook(), 15, seconds=RARE),
+    point(Webhook(), 6, seconds=RARE),
     point(Webhook(), 120),
     point(Webhook(), 350),
     point(Webhook(), 700),
@@ -101,7 +101,7 @@ HELD_OUT = [
     point(HttpIngest(), 200),
     point(HttpIngest(), 500),
     point(HttpIngest(), 1200),
-    point(LongPoll(), 15, seconds=RARE),
+    point(LongPoll(), 6, seconds=RARE),
     point(LongPoll(), 100),
     point(LongPoll(), 450),
     point(LongPoll(), 1500),

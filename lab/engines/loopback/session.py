@@ -123,7 +123,8 @@ class Session:
             self._answer(name)
         if isinstance(job.strategy.wire, Stream):
             self._wait_for_subscribers(job)
-        used = set(settings.cores())
+        used = {c for name in sides if (c := settings.core_of(name)) is not None}
+        used = used if self.pinned and used else set(settings.cores())
         start = time.monotonic() + HEAD_START
         self._tell(sides, "go", start)
         before, begun = background.ticks(used), time.monotonic()

@@ -61,10 +61,10 @@ class Simulation:
         role = self.strategy.broker(setting)
         self.broker = Broker(role, loops[place.broker], run, next(self.ranks))
         wire, ingest = self.strategy.wire, place.ingest
-        published = Quotes(prices(ingest, self.physics, False), Publish, self.record)
+        published = Quotes(prices(ingest, self.physics), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
         asks = next((m for m in self.strategy.consumer(0).wake(0.0) if isinstance(m, Fetch)), FETCH)
-        costs = prices(wire, self.physics, self.tracked, asks)
+        costs = prices(wire, self.physics, asks)
         self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
         if costs.resume:
             self.broker.resume = self.broker.resuming = charge(costs.resume, self.physics.loop)

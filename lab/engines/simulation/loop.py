@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from lab.physics import QUICKER, LoopCosts, Physics, Stalls
+from lab.physics import LoopCosts, Physics, Stalls
 
 NEVER = 2**62
 SECOND = 1_000_000_000
@@ -44,16 +44,16 @@ Charge = tuple[float, float, float]
 NOTHING: Charge = (0.0, 0.0, 1.0)
 
 
-def charge(cost: float, loop: LoopCosts) -> Charge:
-    """Return the charge for `cost` seconds of work.
+def charge(cost: float, loop: LoopCosts, cold: float = 1.0) -> Charge:
+    """Return the charge for `cost` seconds of work that is `cold` times as dear in a cold loop.
 
     Work warms its own loop: a loop as cold as 1 costs 1 + `loop.cold` times as much to begin with,
     and after w seconds of work is 1 / (1 + w / `loop.warming`)^2 as cold. Integrated over the work.
     """
-    left = loop.warming / (loop.warming + cost)
     if not cost:
         return NOTHING
-    return cost * SECOND, loop.cold * cost * left * SECOND, left * left
+    left = loop.warming / (loop.warming + cost)
+    return cost * SECOND, cold * loop.cold * cost * left * SECOND, left * left
 
 
 class Core:
@@ -130,7 +130,8 @@ class EventLoop:
         self.timer = int(loop.timer * SECOND)
         self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
         self.cooling = max(loop.cooling * SECOND, 1.0)
-        self.sharpness, self.quick = loop.sharpness, loop.quick
+        self.dozing = max(loop.dozing * SECOND, 1.0)
+        self.sharpness, self.quick, self.shared = loop.sharpness, loop.quick, loop.shared
         self.coldness = 1.0  # from 0, after much work, to 1, after a long sleep
         self.rested = 1.0  # the same, when the next turn begins
         self.factor = 1.0  # by which this turn's costs differ from the mean
@@ -213,7 +214,7 @@ class EventLoop:
         core = self.core
         self.busy_until = core.free_at = end
         if self.sleep:  # others wait until this loop has gone to sleep
-            self.core_tail = int(self.sleep * (1.0 + self.cold * self.coldness))
+            self.core_tail = self._tail()
             core.others_at = end + self.core_tail
             core.last = self
 
@@ -237,15 +238,25 @@ class EventLoop:
         self.coldness *= left
         return now
 
-    def _latency(self, idle: int, coldness: float) -> int:
-        """Return how long waking up takes after `idle` nanoseconds, before which it was as cold."""
+    def _tail(self) -> int:
+        """Return what going to sleep takes after this turn."""
+        return int(self.sleep * (1.0 + self.cold * self.coldness))
+
+    def _cooled(self, idle: int) -> float:
+        """Return how much of the cold comes back in `idle` nanoseconds."""
         slept = idle / self.cooling
         deep = slept**self.sharpness
         back = deep / (1.0 + deep)
         if self.quick:
-            slept *= QUICKER
-            back += self.quick * (slept / (1.0 + slept) - back)
-        self.rested = coldness = coldness + (1.0 - coldness) * back
+            back += self.quick * (idle / (idle + self.dozing) - back)
+        return back
+
+    def _latency(self, idle: int, core_idle: int) -> int:
+        """Return how long waking up takes after the loop and its core were idle for so long."""
+        back = self._cooled(idle)
+        if self.shared and core_idle < idle:
+            back += self.shared * (self._cooled(max(0, core_idle)) - back)
+        self.rested = coldness = self.coldness + (1.0 - self.coldness) * back
         return int(self.wake_up * (1.0 + self.drowsy * coldness) * self.luck)
 
     def go_on(self, at: int, end: int) -> int:
@@ -257,7 +268,7 @@ class EventLoop:
         if at <= end:
             begin = end
         elif self.varies:
-            begin = at + self._latency(at - end, self.coldness)
+            begin = at + self._latency(at - end, at - end)
         else:
             begin = at + int(self.wake_up)
         agenda = self.agenda
@@ -270,7 +281,7 @@ class EventLoop:
         if begin > end:
             self.wake_ups += 1
             if self.sleep:
-                self.cpu += int(self.sleep * (1.0 + self.cold * self.coldness))
+                self.cpu += self._tail()
             if self.varies:
                 self.coldness = self.rested
                 self.luck = self.noise.draw()
@@ -293,7 +304,9 @@ class EventLoop:
         if idle <= 0:
             self.rested = self.coldness
             return self.busy_until
-        return at + (self._latency(idle, self.coldness) if self.varies else int(self.wake_up))
+        return at + (
+            self._latency(idle, at - self.core.free_at) if self.varies else int(self.wake_up)
+        )
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)

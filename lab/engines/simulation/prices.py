@@ -38,15 +38,14 @@ FETCH = Fetch(0, TYPICAL, 10_000)
 class Prices:
     """By type of message: the price of sending and of receiving it, and its bytes but records.
 
-    `tracked` says that deliveries are acknowledged; `resume` is what it costs in seconds to take a
-    held request up again; `empty_head` is the size of an answer that holds no records.
+    `resume` is what it costs in seconds to take a held request up again; `empty_head` is the size of
+    an answer that holds no records.
     """
 
     loop: LoopCosts
     send: Mapping[Any, Cost]
     receive: Mapping[Any, Cost]
     head: Mapping[Any, int]
-    tracked: bool = False
     resume: float = 0.0
     empty_head: int = 0
 
@@ -57,11 +56,11 @@ class Prices:
             cost.fixed + cost.record * count + cost.byte * size for cost in (send, receive)
         )
         return (
-            charge(to_send, self.loop),
-            charge(to_send + send.once, self.loop),
-            charge(to_receive, self.loop),
-            charge(to_receive + receive.once, self.loop),
-            charge(send.after, self.loop),
+            charge(to_send, self.loop, send.cold),
+            charge(to_send + send.once, self.loop, send.cold),
+            charge(to_receive, self.loop, receive.cold),
+            charge(to_receive + receive.once, self.loop, receive.cold),
+            charge(send.after, self.loop, send.cold),
             size,
         )
 
@@ -93,24 +92,24 @@ class Quotes:
         return quote
 
 
-def prices(wire: Wire, physics: Physics, tracked: bool, asked: Fetch = FETCH) -> Prices:
+def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
     """Return the prices on `wire`, on which consumers ask as in `asked`."""
     kinds: tuple[type, ...]
     loop = physics.loop
     if isinstance(wire, Call):
         kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
         cost = dict.fromkeys(kinds, physics.call)
-        return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0), tracked)
+        return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0))
     if isinstance(wire, Stream):
         kinds = (Publish, Deliver, Ack)
         send = dict.fromkeys(kinds, physics.stream.send)
         receive = dict.fromkeys(kinds, physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
-        return Prices(loop, send, receive, heads, tracked)
-    return _exchange(wire, physics, tracked, asked)
+        return Prices(loop, send, receive, heads)
+    return _exchange(wire, physics, asked)
 
 
-def _exchange(wire: Exchange, physics: Physics, tracked: bool, asked: Fetch) -> Prices:
+def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     costs, new = physics.exchange, physics.connection
     extra = (0.0, 0.0) if wire.keep_alive else (new.client, new.server)
     asks: tuple[type, ...] = REQUESTS_TO_BROKER
@@ -127,7 +126,7 @@ def _exchange(wire: Exchange, physics: Physics, tracked: bool, asked: Fetch) -> 
     if wire.server == "broker":
         resume = costs.resume
         empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
-    return Prices(physics.loop, send, receive, heads, tracked, resume, empty)
+    return Prices(physics.loop, send, receive, heads, resume, empty)
 
 
 def _dearer(cost: Cost, extra: float) -> Cost:
