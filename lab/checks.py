@@ -10,9 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.description import InvalidInput
+from lab.guarantees import allowance
+from lab.roles import Retention
+from lab.scenario import Scenario
+from lab.strategies import Strategy
 from lab.trace import PATH, STAMPS, Fate, Trace
 
 MOST = 20
+SLOW = 0.1  # seconds that any machine may take to do something at once
 KNOWN_FATES = {int(fate): fate.name.lower() for fate in Fate}
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -130,6 +136,97 @@ def _stamps(trace: Trace) -> Iterator[Finding]:
         before = np.where(np.isnan(at), before, at)
 
 
+def _work(trace: Trace) -> Iterator[Finding]:
+    """Work was done at least once on what was delivered, and no more often than it was sent."""
+    delivered = trace.fate == Fate.DELIVERED
+    never = delivered & (trace.completions < 1)
+    yield _find(trace, "delivered", never, _say("delivered, yet its work was never done"))
+    more = trace.completions > trace.attempts
+    if not trace.manifest.get("brokerless"):
+        yield _find(trace, "effort", more, _say("worked on more often than it was sent"))
+
+
+def _promise(trace: Trace) -> Iterator[Finding]:
+    """Nothing happened to messages that the strategy's promise excludes under the run's faults."""
+    known = _experiment(trace)
+    if known is None:
+        return
+    scenario, strategy = known
+    allowed = allowance(scenario, strategy)
+    if allowed is None:
+        return
+    fate = trace.fate
+    lost, times = fate == Fate.LOST, trace.completions.astype(np.int64)
+    if lost.sum() > allowed.lost:
+        text = f"lost; {lost.sum():,} are, and {_at_most(allowed.lost)} may be"
+        yield _find(trace, "lost", lost, _say(text))
+    again = np.maximum(times - 1, 0)
+    if again.sum() > allowed.again:
+        text = f"done again; {again.sum():,} times in all, and {_at_most(allowed.again)} may be"
+        yield _find(trace, "duplicate", again > 0, _say(text))
+    bounds = scenario.retention.limits() != Retention()
+    bounded = getattr(strategy, "buffer", None) is not None
+    for which, may, text in (
+        (Fate.EXPIRED, bounds, "expired, though the log keeps everything"),
+        (Fate.DROPPED, bounded, "dropped, though no buffer is bounded"),
+        (Fate.DEAD_LETTERED, allowed.given_up, "given up, though nothing makes attempts fail"),
+        (Fate.NEVER_ACCEPTED, allowed.unaccepted, "never accepted, though the way was free"),
+        (Fate.INDETERMINATE, allowed.unaccepted, "never answered, though the way was free"),
+    ):
+        if not may:
+            yield _find(trace, which.name.lower(), fate == which, _say(text))
+    if not allowed.reordered:
+        yield from _overtaking(trace)
+    yield from _hasty(trace, scenario, strategy)
+
+
+def _hasty(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Finding]:
+    """Nothing was given up or expired too early, or held back from who waited for it."""
+    attempts, kept = getattr(strategy, "attempts", 0), scenario.retention.count
+    if attempts and not scenario.poison:
+        early = (trace.fate == Fate.DEAD_LETTERED) & (trace.attempts < attempts)
+        text = f"given up after fewer than {attempts} attempts"
+        yield _find(trace, "hasty", early, _say(text))
+    if kept:
+        newest = np.sort(trace.at_broker[trace.consumer == 0])
+        newest = newest[~np.isnan(newest)][-kept:]
+        early = (trace.fate == Fate.EXPIRED) & (trace.at_broker >= newest.min(initial=np.inf))
+        text = f"expired, though it is one of the last {kept} records"
+        yield _find(trace, "hasty", early, _say(text))
+    waits = getattr(strategy, "max_wait", 0.0)
+    if waits and getattr(strategy, "min_records", 1) == 1 and not scenario.faults:
+        held = trace.left_broker - trace.at_broker > max(SLOW, waits / 2)
+        free = trace.at_broker > _busy_until(trace)
+        text = f"held for more than {max(SLOW, waits / 2):g} s, though its consumer was waiting"
+        yield _find(trace, "held", held & free, _say(text))
+
+
+def _busy_until(trace: Trace) -> NDArray[np.float64]:
+    """Return when the work on all messages before each row's was done, plus a little."""
+    busy = np.full(len(trace), -np.inf)
+    for consumer in np.unique(trace.consumer):
+        mine = np.flatnonzero(trace.consumer == consumer)
+        done = np.where(np.isnan(trace.done[mine]), -np.inf, trace.done[mine])
+        busy[mine[1:]] = np.maximum.accumulate(done)[:-1] + SLOW / 2
+    return busy
+
+
+def _experiment(trace: Trace) -> tuple[Scenario, Strategy] | None:
+    """Return what was run, if the manifest says so in a way that this version understands."""
+    plain, index = trace.manifest.get("scenario"), trace.manifest.get("strategy_index")
+    if not isinstance(index, int):
+        return None
+    try:
+        scenario = Scenario.read(plain, "manifest")
+        return scenario, scenario.strategies[index]
+    except (InvalidInput, IndexError):
+        return None
+
+
+def _at_most(count: float) -> str:
+    return "none" if count == 0 else f"at most {count:,.0f}"
+
+
 def _duplicates(trace: Trace) -> Iterator[Finding]:
     """No message is delivered twice where the manifest expects each of them once."""
     if trace.manifest.get("expect") == "once":
@@ -138,9 +235,12 @@ def _duplicates(trace: Trace) -> Iterator[Finding]:
 
 
 def _order(trace: Trace) -> Iterator[Finding]:
-    """Each consumer is done with its messages in the order of their creation."""
-    if not trace.manifest.get("ordered"):
-        return
+    """Each consumer is done with its messages in the order of creation, if the manifest says so."""
+    if trace.manifest.get("ordered") and _experiment(trace) is None:
+        yield from _overtaking(trace)
+
+
+def _overtaking(trace: Trace) -> Iterator[Finding]:
     rows = np.flatnonzero((trace.fate == Fate.DELIVERED) & ~np.isnan(trace.done))
     rows = rows[np.lexsort((trace.message[rows], trace.consumer[rows]))]
     starts = np.flatnonzero(np.diff(trace.consumer[rows])) + 1
@@ -166,6 +266,8 @@ CHECKS: tuple[Callable[[Trace], Iterator[Finding]], ...] = (
     _stamps,
     _duplicates,
     _order,
+    _work,
+    _promise,
 )
 
 

@@ -4,22 +4,17 @@ Exit status: 0 done, 1 a promise was broken or a run failed, 2 input that cannot
 130 interrupted. Wrong input is answered with one line on standard error.
 """
 
-import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lab import calibration, checks, library, physics, trace
+from lab import calibration, checks, cli_faults, library, physics, trace
 from lab.compare import ENGINES, Comparison, compare
-from lab.compare import Progress as Report
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
 from lab.forecast import Forecast
@@ -29,6 +24,7 @@ from lab.report import forecast as forecast_tables
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
+from lab.terminal import Interrupted, console, print_json, progress, stoppable
 from lab.validation import show as validation_tables
 from lab.validation import validate
 
@@ -91,10 +87,6 @@ Port = Annotated[
 ]
 
 
-class Interrupted(Exception):
-    """Ctrl-C; the text says what became of the output."""
-
-
 @app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
@@ -110,7 +102,7 @@ def list_all(
     scenarios = {name: _first_line(library.find(name).question) for name in library.names()}
     strategies = {s.__name__: _first_line(s.__doc__) for s in STRATEGIES}
     if as_json:
-        _print_json({"scenarios": scenarios, "strategies": strategies})
+        print_json({"scenarios": scenarios, "strategies": strategies})
         return
     for title, rows in (("Scenarios", scenarios), ("Strategies", strategies)):
         if markdown:
@@ -191,13 +183,10 @@ def predict_command(
     """
     chosen = _prepare(library.find(scenario), quick, seed, settings, None)
     costs = _costs(calibration_file)
-    try:
-        with _progress() as report:
-            forecast = predict(chosen, costs, report)
-    except KeyboardInterrupt:
-        raise Interrupted("nothing was written") from None
+    with stoppable() as report:
+        forecast = predict(chosen, costs, report)
     if as_json:
-        _print_json(forecast.to_json())
+        print_json(forecast.to_json())
     else:
         _show_forecast(forecast)
 
@@ -227,14 +216,11 @@ def calibrate_command(
     if out is None:
         path.parent.mkdir(parents=True, exist_ok=True)
     _check_folder(path.parent)
-    try:
-        with _progress() as report:
-            data = calibration.calibrate(quick, report)
-    except KeyboardInterrupt:
-        raise Interrupted("nothing was written") from None
+    with stoppable() as report:
+        data = calibration.calibrate(quick, report)
     calibration.save(data, path)
     if as_json:
-        _print_json(data)
+        print_json(data)
         return
     for line in calibration.described(data):
         print(line)
@@ -262,17 +248,14 @@ def validate_command(
     models beside ours.
     """
     _check_folder(out)
-    try:
-        with _progress() as report:
-            found = validate(quick, replicates, report)
-    except KeyboardInterrupt:
-        raise Interrupted("nothing was written") from None
+    with stoppable() as report:
+        found = validate(quick, replicates, report)
     found.save(out)
     if as_json:
-        _print_json(found.findings.to_json())
+        print_json(found.findings.to_json())
         return
-    console = _console()
-    console.print(validation_tables.terminal(found.findings, console.width))
+    screen = console()
+    screen.print(validation_tables.terminal(found.findings, screen.width))
     print(f"Written: {out}")
 
 
@@ -288,13 +271,17 @@ def check_command(
     loaded = trace.load(path)
     violations = checks.check(loaded)
     if as_json:
-        _print_json({"rows": len(loaded), "violations": [v._asdict() for v in violations]})
+        print_json({"rows": len(loaded), "violations": [v._asdict() for v in violations]})
     for violation in [] if as_json else violations:
         print(f"{violation.kind}: {violation.text}")
     if violations:
         raise typer.Exit(1)
     if not as_json:
         print(f"{path}: {len(loaded):,} rows, nothing wrong")
+
+
+app.command("guarantees")(cli_faults.guarantees_command)
+app.command("torture")(cli_faults.torture_command)
 
 
 def _prepare(
@@ -330,7 +317,7 @@ def _compare(
     costs = _costs(calibration_file)
     comparison = _run(scenario, engines, out, costs, port or 0)
     if as_json:
-        _print_json(comparison.to_json())
+        print_json(comparison.to_json())
     else:
         _show(comparison, out)
     if comparison.violations:
@@ -342,7 +329,7 @@ def _run(
 ) -> Comparison:
     state = "nothing was written"
     try:
-        with _progress() as report:
+        with progress() as report:
             comparison = compare(scenario, costs, engines, report, port)
         if out is not None:
             state = f"what is in {out} is incomplete"
@@ -353,15 +340,15 @@ def _run(
 
 
 def _show(comparison: Comparison, out: Path | None) -> None:
-    console = _console()
-    console.print(comparison.scenario.question.strip(), style="bold", highlight=False)
-    console.print(table(comparison.results, width=console.width))
+    screen = console()
+    screen.print(comparison.scenario.question.strip(), style="bold", highlight=False)
+    screen.print(table(comparison.results, width=screen.width))
     for note in comparison.notes:
-        console.print(f"Note: {note}.", highlight=False, markup=False)
+        screen.print(f"Note: {note}.", highlight=False, markup=False)
     for violation in comparison.violations:
-        console.print(f"Broken: {violation}", style="bold red", highlight=False, markup=False)
+        screen.print(f"Broken: {violation}", style="bold red", highlight=False, markup=False)
     if out is not None:
-        console.print(f"Written: {out / 'report.html'}", highlight=False, soft_wrap=True)
+        screen.print(f"Written: {out / 'report.html'}", highlight=False, soft_wrap=True)
 
 
 def _costs(path: Path | None) -> Calibrated:
@@ -371,44 +358,17 @@ def _costs(path: Path | None) -> Calibrated:
     return calibration.own() or physics.reference()
 
 
-def _console() -> Console:
-    """Return standard output, which is wide unless it is a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
-
-
 def _show_forecast(forecast: Forecast) -> None:
-    console = _console()
-    console.print(forecast.scenario.question.strip(), style="bold", highlight=False)
-    console.print(forecast_tables.latency_table(forecast, console.width))
-    console.print()
-    console.print(forecast_tables.cost_table(forecast, console.width))
-    console.print()
-    console.print(forecast_tables.LEGEND, highlight=False)
-    console.print("Where the promise ends:", style="bold", highlight=False)
+    screen = console()
+    screen.print(forecast.scenario.question.strip(), style="bold", highlight=False)
+    screen.print(forecast_tables.latency_table(forecast, screen.width))
+    screen.print()
+    screen.print(forecast_tables.cost_table(forecast, screen.width))
+    screen.print()
+    screen.print(forecast_tables.LEGEND, highlight=False)
+    screen.print("Where the promise ends:", style="bold", highlight=False)
     for text in forecast_tables.caveats(forecast):
-        console.print(f"- {text}.", highlight=False, markup=False)
-
-
-@contextmanager
-def _progress() -> Iterator[Report]:
-    """Show a bar on standard error if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def report(what: str, done: int, steps: int) -> None:
-            bar.update(task, description=what, completed=done, total=steps)
-
-        yield report
+        screen.print(f"- {text}.", highlight=False, markup=False)
 
 
 def _check_port(port: int | None) -> None:
@@ -435,10 +395,6 @@ def _check_folder(out: Path | None) -> None:
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def run_scenario(scenario: Scenario) -> None:

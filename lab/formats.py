@@ -12,15 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from lab.messages import (
+    Accepted,
     Ack,
     Check,
     Deliver,
     Fetch,
+    Found,
     Message,
     Nack,
     OutOfRange,
     Publish,
     Records,
+    Seek,
     Status,
     Subscribe,
 )
@@ -64,7 +67,13 @@ class HttpResponse(NamedTuple):
 
 
 JSON = {"Content-Type": "application/json"}
-REASONS = {200: "OK", 204: "No Content", 304: "Not Modified", 416: "Range Not Satisfiable"}
+REASONS = {
+    200: "OK",
+    204: "No Content",
+    304: "Not Modified",
+    409: "Conflict",
+    416: "Range Not Satisfiable",
+}
 HOST = "127.0.0.1:40000"  # stands for the host of which only the length counts
 DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 SERVER = "pushpull-lab"
@@ -130,11 +139,19 @@ class JsonStream:
 
     def encode(self, message: Message, text: Text) -> str:
         if isinstance(message, Deliver):
-            return f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
-        if isinstance(message, Ack):
-            return f'{{"ack":{message.offset}}}'
+            again = _again(message.attempt)
+            return (
+                f'{{"offset":{message.offset}{again},"records":{records(message.messages, text)}}}'
+            )
+        if isinstance(message, Ack | Nack):
+            word = "ack" if isinstance(message, Ack) else "nack"
+            return f'{{"{word}":{message.offset}{_again(message.attempt)}}}'
         if isinstance(message, Publish):
-            return f'{{"publish":{records(message.messages, text)}}}'
+            order = "" if message.sequence is None else f',"sequence":{message.sequence}'
+            order += ',"once":true' if message.once else ""
+            return f'{{"publish":{records(message.messages, text)}{order}}}'
+        if isinstance(message, Accepted):
+            return f'{{"accepted":{message.sequence}}}'
         if isinstance(message, Subscribe):
             offset = "null" if message.offset is None else message.offset
             return f'{{"subscribe":{message.consumer},"offset":{offset}}}'
@@ -142,16 +159,22 @@ class JsonStream:
 
     def decode(self, frame: str, consumer: int = 0) -> Message:
         data = parse_json(frame)
+        attempt = max(1, whole(data.get("attempt", 1), "attempt"))
         if "offset" in data and "records" in data:
-            return Deliver(consumer, whole(data["offset"], "offset"), ids(data["records"]))
+            offset = whole(data["offset"], "offset")
+            return Deliver(consumer, offset, ids(data["records"]), attempt)
         if "ack" in data:
-            return Ack(consumer, whole(data["ack"], "ack"))
+            return Ack(consumer, whole(data["ack"], "ack"), attempt)
+        if "nack" in data:
+            return Nack(consumer, whole(data["nack"], "nack"), attempt)
         if "publish" in data:
-            return Publish(ids(data["publish"]))
+            sequence = _optional(data.get("sequence"), "sequence")
+            return Publish(ids(data["publish"]), sequence, data.get("once") is True)
+        if "accepted" in data:
+            return Accepted(whole(data["accepted"], "accepted"))
         if "subscribe" in data:
-            offset = data.get("offset")
-            offset = offset if offset is None else whole(offset, "offset")
-            return Subscribe(whole(data["subscribe"], "subscribe"), offset)
+            start = _optional(data.get("offset"), "offset")
+            return Subscribe(whole(data["subscribe"], "subscribe"), start)
         raise BadRequest(400, "a frame holds offset and records, ack, publish or subscribe")
 
 
@@ -162,10 +185,14 @@ class PullFormat:
         if isinstance(message, Check):
             tag = {"If-None-Match": f'"{message.offset}"'}
             return HttpRequest("GET", "/head", {"consumer": str(message.consumer)}, tag)
-        assert isinstance(message, Fetch)
         query = {"consumer": str(message.consumer)}
+        if isinstance(message, Seek):
+            return HttpRequest("GET", "/offset", query | {"to": f"{message.to}"})
+        assert isinstance(message, Fetch)
         if message.offset is not None:
             query["offset"] = str(message.offset)
+        if message.epoch:
+            query["epoch"] = str(message.epoch)
         query["max_records"] = str(message.max_records)
         if message.max_wait > 0:
             query |= {"min_records": str(message.min_records), "max_wait": f"{message.max_wait:g}"}
@@ -177,13 +204,16 @@ class PullFormat:
         if request.path == "/head":
             tag = request.headers.get("If-None-Match", '"0"')
             return Check(consumer, whole(tag.strip('"'), "If-None-Match"))
-        offset = query.get("offset")
+        if request.path == "/offset":
+            to = query.get("to", "earliest")
+            return Seek(consumer, to if to in ("earliest", "latest") else seconds(to, "to"))
         return Fetch(
             consumer,
-            None if offset is None else whole(offset, "offset"),
+            _optional(query.get("offset"), "offset"),
             max(1, whole(query.get("max_records", 1000), "max_records")),
             max(1, whole(query.get("min_records", 1), "min_records")),
             seconds(query.get("max_wait", 0), "max_wait"),
+            whole(query.get("epoch", 0), "epoch"),
         )
 
     def response(self, message: Message, text: Text) -> HttpResponse:
@@ -193,16 +223,20 @@ class PullFormat:
                 return HttpResponse(304, tag)
             return HttpResponse(200, {**JSON, **tag}, f'{{"end":{message.end}}}'.encode())
         if isinstance(message, OutOfRange):
-            error = f'{{"error":"offset out of range","start":{message.start},"end":{message.end}}}'
-            return HttpResponse(416, JSON, error.encode())
+            valid = f'"start":{message.start},"end":{message.end},"epoch":{message.epoch}'
+            return HttpResponse(416, JSON, f'{{"error":"offset out of range",{valid}}}'.encode())
+        if isinstance(message, Found):
+            found = f'{{"offset":{message.offset},"epoch":{message.epoch}}}'
+            return HttpResponse(200, JSON, found.encode())
         assert isinstance(message, Records)
         if not len(message.messages):
             return HttpResponse(204, {"Cache-Control": "no-store"})
-        body = f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
+        epoch = f',"epoch":{message.epoch}' if message.epoch else ""
+        body = f'{{"offset":{message.offset}{epoch},"records":{records(message.messages, text)}}}'
         return HttpResponse(200, {**JSON, "Cache-Control": "no-store"}, body.encode())
 
     def parse_response(self, asked: Message, response: HttpResponse) -> Message:
-        assert isinstance(asked, Check | Fetch)
+        assert isinstance(asked, Check | Fetch | Seek)
         who, status = asked.consumer, response.status
         if isinstance(asked, Check):
             if status == 304:
@@ -210,14 +244,19 @@ class PullFormat:
             if status != 200:
                 raise BadRequest(status, f"unexpected answer {status}")
             return Status(who, whole(parse_json(response.body).get("end"), "end"), True)
-        if status == 204:
-            return Records(who, asked.offset or 0, ())
+        if isinstance(asked, Fetch) and status == 204:
+            return Records(who, asked.offset or 0, (), asked.epoch)
         if status not in (200, 416):
             raise BadRequest(status, f"unexpected answer {status}")
         data = parse_json(response.body)
+        epoch = whole(data.get("epoch", 0), "epoch")
         if status == 416:
-            return OutOfRange(who, whole(data.get("start"), "start"), whole(data.get("end"), "end"))
-        return Records(who, whole(data.get("offset"), "offset"), ids(data.get("records")))
+            valid = whole(data.get("start"), "start"), whole(data.get("end"), "end")
+            return OutOfRange(who, *valid, epoch)
+        offset = whole(data.get("offset"), "offset")
+        if isinstance(asked, Seek):
+            return Found(who, offset, epoch)
+        return Records(who, offset, ids(data.get("records")), epoch)
 
 
 class PushFormat:
@@ -243,12 +282,26 @@ class PushFormat:
         )
 
     def response(self, message: Message, text: Text) -> HttpResponse:
+        if isinstance(message, Nack) and message.retry_after:
+            return HttpResponse(429, {"Retry-After": f"{message.retry_after:.6f}"})
         return HttpResponse(204 if isinstance(message, Ack) else 503)
 
     def parse_response(self, asked: Message, response: HttpResponse) -> Message:
         assert isinstance(asked, Deliver)
-        answer = Ack if response.status in ACKNOWLEDGED else Nack
-        return answer(asked.consumer, asked.offset, asked.attempt)
+        delivery = asked.consumer, asked.offset, asked.attempt
+        if response.status in ACKNOWLEDGED:
+            return Ack(*delivery)
+        wait = response.headers.get("Retry-After") if response.status == 429 else None
+        return Nack(*delivery, retry_after=seconds(wait, "Retry-After") if wait else 0.0)
+
+
+def _again(attempt: int) -> str:
+    """Return the member that tells a repeated delivery, or its ack, from the first."""
+    return f',"attempt":{attempt}' if attempt > 1 else ""
+
+
+def _optional(value: Any, name: str) -> int | None:
+    return None if value is None else whole(value, name)
 
 
 def records(messages: Sequence[int], text: Text) -> str:

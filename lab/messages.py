@@ -12,11 +12,51 @@ from typing import NamedTuple, Protocol
 # for every message of a run.
 make = tuple.__new__
 
+Pairs = Sequence[tuple[int, int]]  # of a partition and an offset in it
+
 
 class Publish(NamedTuple):
-    """Producer to broker: new messages."""
+    """Producer to broker: new messages; with a `sequence` number it wants to know of their fate.
+
+    With `once` the broker takes each sequence number once, and in order.
+    """
 
     messages: Sequence[int]
+    sequence: int | None = None
+    once: bool = False
+
+
+class Accepted(NamedTuple):
+    """Broker to producer: what was published under `sequence` is in the broker's keeping."""
+
+    sequence: int
+
+
+class Connect(NamedTuple):
+    """Producer to engine: open the connection to the broker again."""
+
+
+class Disconnected(NamedTuple):
+    """Engine to role: the connection is gone, or could not be made; what was under way may be lost.
+
+    For a consumer that asks by requests: this request failed.
+    """
+
+    consumer: int = 0
+
+
+class Disconnect(NamedTuple):
+    """Push broker to engine: cut this consumer off."""
+
+    consumer: int
+
+
+class Save(NamedTuple):
+    """Consumer to engine: keep `offset` safe; it is where a new consumer begins after a crash."""
+
+    consumer: int
+    offset: int
+    epoch: int = 0
 
 
 class Subscribe(NamedTuple):
@@ -44,37 +84,58 @@ class Ack(NamedTuple):
 
 
 class Nack(NamedTuple):
-    """The delivery at `offset` failed: any HTTP answer but 2xx, or a broken connection."""
+    """The delivery at `offset` failed: any HTTP answer but 2xx, or a broken connection.
+
+    `retry_after` are the seconds that a 429 asks to wait; such a refusal is not a failed attempt.
+    """
 
     consumer: int
     offset: int
     attempt: int = 1
+    retry_after: float = 0.0
 
 
 class Fetch(NamedTuple):
-    """Consumer to pull broker: records from `offset` on; None reads destructively."""
+    """Consumer to pull broker: records from `offset` on; None reads destructively.
+
+    A member of a group (of that `generation`) gives its `positions` instead: for each of its partitions
+    the offset from which on it wants records.
+    """
 
     consumer: int
     offset: int | None
     max_records: int
     min_records: int = 1
     max_wait: float = 0.0
+    epoch: int = 0
+    generation: int = 0
+    positions: Pairs = ()
 
 
 class Records(NamedTuple):
-    """Pull broker to consumer: the answer to `Fetch`, perhaps empty."""
+    """Pull broker to consumer: the answer to `Fetch`, perhaps empty, from a log of that `epoch`.
+
+    For a member of a group, `parts` says which they are: partition, first offset and count of each run.
+    """
 
     consumer: int
     offset: int
     messages: Sequence[int]
+    epoch: int = 0
+    generation: int = 0
+    parts: Sequence[tuple[int, int, int]] = ()
 
 
 class OutOfRange(NamedTuple):
-    """Pull broker to consumer: that offset is expired or past the end; `start` to `end` are not."""
+    """Pull broker to consumer: that offset is expired or past the end; `start` to `end` are not.
+
+    Also if the log is not the one asked for, but a new one that began after a loss: `epoch`.
+    """
 
     consumer: int
     start: int
     end: int
+    epoch: int = 0
 
 
 class Check(NamedTuple):
@@ -90,6 +151,72 @@ class Status(NamedTuple):
     consumer: int
     end: int
     changed: bool
+
+
+class Seek(NamedTuple):
+    """Consumer to pull broker: which offset is `to`, the "earliest", the "latest", or a time?"""
+
+    consumer: int
+    to: str | float
+
+
+class Found(NamedTuple):
+    """Pull broker to consumer: the answer to `Seek`."""
+
+    consumer: int
+    offset: int
+    epoch: int = 0
+
+
+class Join(NamedTuple):
+    """Member to group broker: take me in, now or again; the answer may take a while."""
+
+    consumer: int
+
+
+class Assigned(NamedTuple):
+    """Group broker to member: the answer to `Join`, the partitions that are yours in this `generation`.
+
+    `offsets` says for each of them where the group left off.
+    """
+
+    consumer: int
+    generation: int
+    offsets: Pairs
+
+
+class Heartbeat(NamedTuple):
+    """Member to group broker: I am alive, and working."""
+
+    consumer: int
+    generation: int
+
+
+class Beat(NamedTuple):
+    """Group broker to member: the answer to `Heartbeat`."""
+
+    consumer: int
+
+
+class Commit(NamedTuple):
+    """Member to group broker: the group is done with all records before these `offsets`."""
+
+    consumer: int
+    generation: int
+    offsets: Pairs
+
+
+class Committed(NamedTuple):
+    """Group broker to member: the answer to `Commit`."""
+
+    consumer: int
+
+
+class Refused(NamedTuple):
+    """Group broker to member: not in this `generation`, or not your partition; join again."""
+
+    consumer: int
+    generation: int
 
 
 class Blocked(NamedTuple):
@@ -112,9 +239,10 @@ class Work(NamedTuple):
 
 
 class Worked(NamedTuple):
-    """Engine to consumer role: the work last asked for is done."""
+    """Engine to consumer role: the work last asked for is done, but it `failed` for some messages."""
 
     consumer: int
+    failed: Sequence[int] = ()
 
 
 class Dropped(NamedTuple):
@@ -140,6 +268,11 @@ class DeadLettered(NamedTuple):
 
 Message = (
     Publish
+    | Accepted
+    | Connect
+    | Disconnected
+    | Disconnect
+    | Save
     | Subscribe
     | Deliver
     | Ack
@@ -149,6 +282,15 @@ Message = (
     | OutOfRange
     | Check
     | Status
+    | Seek
+    | Found
+    | Join
+    | Assigned
+    | Heartbeat
+    | Beat
+    | Commit
+    | Committed
+    | Refused
     | Blocked
     | Writable
     | Work
@@ -164,7 +306,8 @@ class Role(Protocol):
 
     `now` and `wake_at` are seconds from the start of the run. An engine calls `wake` at the first
     moment it can at or after `wake_at`, never before, and sends every message it gets back.
-    While `accepting` is False the role wants nothing more read from its connection.
+    While `accepting` is False the role wants nothing more read from its connection (a broker: from
+    its producer's). `pending` says how much it still means to do without being asked.
 
     Messages are to be sent in the order given, each before the next is asked for: a role that
     catches up after `Writable` makes them as it goes and stops when a send is `Blocked`.
@@ -172,6 +315,9 @@ class Role(Protocol):
 
     wake_at: float
     accepting: bool
+
+    @property
+    def pending(self) -> int: ...
 
     def receive(self, message: Message, now: float) -> Iterable[Message]: ...
 

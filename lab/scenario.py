@@ -18,12 +18,14 @@ from lab import roles
 from lab.description import (
     Count,
     Description,
+    Flag,
     InvalidInput,
     Natural,
     Number,
     PositiveSeconds,
     no_such,
 )
+from lab.faults import AnyFault, BrokerRestart, ConsumerCrash
 from lab.strategies import STRATEGIES, Strategy
 from lab.strategies.short_poll import Pull
 from lab.workload import Workload
@@ -74,13 +76,30 @@ class Retention(Description):
         return roles.Retention(**kept)
 
 
+class Producer(Description):
+    """Whether the producer has its messages acknowledged, and what it does if one is not.
+
+    With "retry" it sends again what is not accepted within `timeout`, with at most `in_flight` under
+    way; "idempotent" adds sequence numbers by which the broker tells a repetition.
+    """
+
+    acks: Literal["none", "retry", "idempotent"] = "none"
+    timeout: PositiveSeconds = 1.0
+    in_flight: Count = 100
+
+    def policy(self) -> roles.PublishPolicy:
+        return roles.PublishPolicy(self.acks, self.timeout, self.in_flight)
+
+
 class Scenario(Description):
     """One experiment, to be simulated, measured and compared.
 
     `processes` says whether source, broker and target are separate processes or one. In quick
     mode the duration is `quick_duration`, by default 1.5 seconds at most. What takes too long in
     real time is measured `speed_up` times as fast: the same messages that much closer together,
-    and polls that much more often.
+    and polls that much more often. A `durable` log, and the cursors in it, survive a restart of the
+    broker. `faults` is what goes wrong; `poison` are the numbers of messages on which work fails. Every
+    `sample` seconds it is noted where how many messages wait.
     """
 
     version: Annotated[Natural, AfterValidator(_known)] = VERSION
@@ -90,10 +109,27 @@ class Scenario(Description):
     strategies: Annotated[list[AnyStrategy], Field(min_length=1, max_length=50)]
     processes: Literal["separate", "one"] = "separate"
     retention: Retention = Retention()
+    producer: Producer = Producer()
+    durable: Flag = False
+    faults: list[AnyFault] = Field(default=[], max_length=1000)
+    sample: PositiveSeconds | None = None
+    poison: list[Natural] = Field(default=[], max_length=1000)
     replications: Annotated[Count, Field(le=1000)] = 5
     drain: PositiveSeconds = 10.0
     quick_duration: PositiveSeconds | None = None
     speed_up: Annotated[Number, Field(ge=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _faults_fit(self) -> Self:
+        for i, fault in enumerate(self.faults):
+            where = f"faults[{i}]: {fault}"
+            if fault.at > self.workload.duration:
+                raise ValueError(f"need faults before the end, got {where}")
+            if getattr(fault, "consumer", 0) >= self.workload.consumers:
+                raise ValueError(f"need a consumer that is there, got {where}")
+            if self.processes == "one" and isinstance(fault, ConsumerCrash | BrokerRestart):
+                raise ValueError(f"need separate processes to end one, got {where}")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lab.description import InvalidInput
 from lab.files import whole_file
 
-SCHEMA = 1
+SCHEMA = 2
+PLACE = "place: "  # before the name of a place, in a file
 Column = NDArray[Any]
 Floats = NDArray[np.float64]
 
@@ -35,9 +36,29 @@ class Fate(IntEnum):
     INDETERMINATE = 7  # the producer was never told whether it was accepted
 
 
-STAMPS = ("created", "sent", "at_broker", "left_broker", "received", "started", "done", "acked")
-PATH = STAMPS[:-1]  # in the order in which a message passes them; the ack comes back
+STAMPS = (
+    "created",
+    "sent",
+    "at_broker",
+    "left_broker",
+    "received",
+    "started",
+    "done",
+    "acked",
+    "accepted",
+)
+PATH = STAMPS[:-2]  # in the order in which a message passes them; acks come back
 
+OTHERS = ("counters", "manifest", "places")  # fields of a trace that are not columns
+PLACES = (  # where messages can wait, in the order in which they come there
+    "producer",
+    "to the broker",
+    "broker",
+    "sender's library",
+    "kernel",
+    "receiver's library",
+    "consumer",
+)
 PARTS = {  # each part of the latency ends at one stamp and begins at the one before it
     "schedule delay": "sent",
     "to the broker": "at_broker",
@@ -56,6 +77,7 @@ class Counters:
     the application hands to its sockets (HTTP heads and WebSocket framing included, TCP/IP not):
     `bytes_in` from the source to the broker, `bytes_out` from broker to consumers, `bytes_back`
     from consumers to broker. CPU seconds and wake-ups are by side: source, broker, target.
+    `events` counts what the broker did now and then, as a group's rebalances.
     """
 
     requests: int = 0
@@ -68,6 +90,7 @@ class Counters:
     elapsed: float = 0.0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     wake_ups: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +100,11 @@ class Trace:
     `size` is in bytes; `created` is the intended time, `sent` when the source sent it,
     `at_broker` when the broker had it, `left_broker` when the broker (first) sent it on,
     `received` when the consumer (first) had it, `started` and `done` the (first) work on it,
-    `acked` when the sender knew. `attempts` counts deliveries, `fate` is a `Fate`. Where the
+    `acked` when the sender knew, `accepted` when the producer knew that the broker had it. `attempts`
+    counts deliveries, `completions` how often the work was done, `fate` is a `Fate`. Where the
     source delivers without a broker, `at_broker` is NaN and `left_broker` is when its request left.
+
+    `places` says how many messages waited in each of `PLACES` at the times "time", where sampled.
     """
 
     message: NDArray[np.int32]
@@ -92,10 +118,13 @@ class Trace:
     started: Floats
     done: Floats
     acked: Floats
+    accepted: Floats
     attempts: NDArray[np.int16]
+    completions: NDArray[np.int16]
     fate: NDArray[np.int8]
     counters: Counters
     manifest: dict[str, Any]
+    places: dict[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.message)
@@ -124,7 +153,7 @@ class Trace:
         return parts
 
     def columns(self) -> dict[str, Column]:
-        names = (f.name for f in fields(self) if f.name not in ("counters", "manifest"))
+        names = (f.name for f in fields(self) if f.name not in OTHERS)
         return {name: getattr(self, name) for name in names}
 
     def save(self, path: Path) -> None:
@@ -133,7 +162,11 @@ class Trace:
         text = json.dumps(head, sort_keys=True).encode()
         with whole_file(path) as file:
             np.savez_compressed(
-                file, allow_pickle=False, head=np.frombuffer(text, np.uint8), **self.columns()
+                file,
+                allow_pickle=False,
+                head=np.frombuffer(text, np.uint8),
+                **self.columns(),
+                **{f"{PLACE}{name}": some for name, some in self.places.items()},
             )
 
 
@@ -152,7 +185,12 @@ def load(path: Path) -> Trace:
         raise InvalidInput(f"{path}: schema: got {schema!r}; need {SCHEMA}")
     try:
         counters = Counters(**head["counters"])
-        trace = Trace(counters=counters, manifest=dict(head["manifest"]), **arrays)
+        places = {
+            name.removeprefix(PLACE): arrays.pop(name)
+            for name in list(arrays)
+            if name.startswith(PLACE)
+        }
+        trace = Trace(counters=counters, manifest=dict(head["manifest"]), places=places, **arrays)
     except (TypeError, ValueError, KeyError):
         raise InvalidInput(f"{path}: columns are missing or unknown") from None
     _check_columns(trace, str(path))

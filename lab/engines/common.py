@@ -1,22 +1,26 @@
 """What both engines share: who runs where, what an acknowledgement covers, the manifest, fates."""
 
+import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkFault
 from lab.formats import JsonStream
-from lab.messages import Ack, Check, Deliver, Fetch, Message, Records
+from lab.messages import Ack, Check, Committed, Deliver, Fetch, Message, Records
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Fate
 
 CHUNK = 65_536
+LUCK_STREAM = 5  # of the seed; the workload and the simulation use those before
+QUIET = 0.25  # seconds
 
 
 class MeasurementError(RuntimeError):
@@ -25,34 +29,47 @@ class MeasurementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Layout:
-    """Which process (or, in simulation, event loop) runs each part, and how the source publishes."""
+    """Which process (or, in simulation, event loop) runs each part, and how the source publishes.
+
+    `targets` says where each consumer is.
+    """
 
     source: str
     broker: str
-    target: str
+    targets: tuple[str, ...]
     ingest: Wire
 
     @property
     def sides(self) -> list[str]:
-        return list(dict.fromkeys((self.source, self.broker, self.target)))
+        return list(dict.fromkeys((self.source, self.broker, *self.targets)))
+
+    def side(self, part: str) -> str:
+        """Return the side of the source, the broker or the (first) target."""
+        return {"source": self.source, "broker": self.broker, "target": self.targets[0]}[part]
 
 
 def layout(scenario: Scenario, strategy: Strategy) -> Layout:
     """Return the layout: three sides, two where there is no broker, one where there is one process.
 
+    Consumers share a process, unless one of several is to crash.
+
     The producer hands its messages to the broker through a WebSocket of their own, whatever the
     strategy, or by a call where they share a process by nature.
     """
+    consumers = scenario.workload.consumers
     if isinstance(strategy.wire, Call):
-        return Layout("all", "all", "all", Call())
+        return Layout("all", "all", ("all",) * consumers, Call())
     ingest: Wire = Call() if strategy.brokerless else Stream(JsonStream())
     if scenario.processes == "one":
-        return Layout("all", "all", "all", ingest)
-    return Layout("source", "source" if strategy.brokerless else "broker", "target", ingest)
+        return Layout("all", "all", ("all",) * consumers, ingest)
+    targets = ["target"] * consumers
+    if any(isinstance(fault, ConsumerCrash) for fault in scenario.faults):
+        targets[1:] = [f"target {index}" for index in range(1, consumers)]
+    return Layout("source", "source" if strategy.brokerless else "broker", tuple(targets), ingest)
 
 
 class Ledger:
-    """Knows which messages an ack, or the cursor in a poll, acknowledges."""
+    """Knows which messages an ack, the cursor in a poll, or a commit that was taken acknowledges."""
 
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, int], Sequence[int]] = {}
@@ -72,6 +89,8 @@ class Ledger:
             if answer and (message.offset or 0) >= answer.offset + len(answer.messages):
                 del self.answers[message.consumer]
                 return answer.messages
+        if isinstance(message, Committed) and message.consumer in self.answers:
+            return self.answers.pop(message.consumer).messages
         return ()
 
 
@@ -105,8 +124,10 @@ def manifest(
         "seed": workload.seed,
         "replication": replication,
         "messages": messages,
-        "consumers": workload.consumers,
+        "consumers": 1 if strategy.shared else workload.consumers,
         "warm_up": workload.warm_up,
+        "brokerless": strategy.brokerless,
+        "ignored_faults": [str(f) for f in scenario.faults if not applies(f, strategy)],
         "ordered": getattr(strategy, "concurrency", 1) == 1,
         "versions": versions(),
     }
@@ -117,9 +138,82 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def settle(fate: NDArray[np.int8], done: NDArray[np.float64]) -> None:
-    """Whatever else was said of a message, it is delivered once its work is done."""
-    fate[~np.isnan(done)] = Fate.DELIVERED
+@dataclass(frozen=True)
+class Drained:
+    """What is known at the end of a run in which nothing is under way any more.
+
+    `kept` are the messages that the broker's log still has, if it forgets any; `lost_before` is when
+    a restart of the broker emptied it; `acks` says that the producer waits to be told.
+    """
+
+    kept: Sequence[int] | None = None
+    lost_before: float = -math.inf
+    acks: bool = False
+
+
+def settle(
+    fate: NDArray[np.int8],
+    columns: dict[str, NDArray[Any]],
+    manifest: dict[str, Any],
+    drained: Drained | None = None,
+) -> None:
+    """Give every message its fate: delivered if its work is done, whatever else was said of it.
+
+    Without `drained` the others are in flight. With it they will never be delivered, so that they
+    expired, were never accepted, or are lost. A producer that waits to be told, and was not, does
+    not know.
+    """
+    done = ~np.isnan(columns["done"])
+    fate[done] = Fate.DELIVERED
+    open_rows = fate == Fate.IN_FLIGHT
+    if drained is None:
+        if open_rows.any():
+            manifest["cut_off"] = True
+        return
+    sent, at_broker = columns["sent"], columns["at_broker"]
+    came = ~np.isnan(at_broker) | (manifest["brokerless"] & ~np.isnan(sent))
+    ours = np.full_like(fate, Fate.LOST)
+    if drained.kept is not None:
+        gone = np.ones(fate.shape[1], bool)
+        gone[np.asarray(drained.kept, np.intp)] = False
+        ours[:, gone & (at_broker[0] > drained.lost_before)] = Fate.EXPIRED
+    if drained.acks:
+        ours[:, np.isnan(columns["accepted"][0])] = Fate.INDETERMINATE
+        ours[:, ~came[0]] = Fate.INDETERMINATE
+    ours[:, np.isnan(sent[0])] = Fate.NEVER_ACCEPTED
+    fate[open_rows] = ours[open_rows]
+
+
+def luck(seed: int, replication: int, who: int) -> Iterator[float]:
+    """Return numbers from 0 to 1 for the back-off of one part of a run, drawn from the seed."""
+    draws = np.random.SeedSequence(seed, spawn_key=(replication, LUCK_STREAM, who))
+    rng = np.random.default_rng(draws)
+    while True:
+        yield float(rng.random())
+
+
+def applies(fault: Fault, strategy: Strategy) -> bool:
+    """Say whether a fault can happen to this strategy: whether there is what it hits."""
+    calls = isinstance(strategy.wire, Call)
+    if isinstance(fault, BrokerRestart):
+        return not (calls or strategy.brokerless)
+    if isinstance(fault, ConsumerCrash):
+        return not calls
+    if isinstance(fault, LinkFault):
+        return not calls and not (fault.link == "ingest" and strategy.brokerless)
+    return True
+
+
+def connection_kind(wire: Wire) -> Literal["stream", "push", "pull"]:
+    """Return what connects a broker and a consumer."""
+    if isinstance(wire, Exchange):
+        return "pull" if wire.server == "broker" else "push"
+    return "stream"
+
+
+def grace(strategy: Strategy) -> float:
+    """Return for how long nothing must be pending, in seconds, until nothing more will come."""
+    return QUIET + 2 * max((getattr(strategy, name) for name in strategy.paced), default=0.0)
 
 
 def peak_queues(accepted: NDArray[np.float64], started: NDArray[np.float64], consumers: int) -> int:

@@ -1,138 +1,182 @@
-"""The consumers: one that is pushed to, and one that polls. One worker each, first come first served.
+"""The consumer that is pushed to: one worker, first come first served.
 
-A consumer that is pushed to works on messages in the order of arrival. While `accepting` is False
-it wants nothing more read from its connection. A poller asks, works on what it got, and asks again.
+While `accepting` is False it wants nothing more read from its connection.
 """
 
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from lab.messages import (
     Ack,
-    Check,
+    DeadLettered,
     Deliver,
-    Fetch,
+    Disconnected,
     Message,
-    OutOfRange,
-    Records,
-    Status,
+    Nack,
+    Save,
     Subscribe,
     Work,
     Worked,
     make,
 )
+from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
+
+RECONNECT = Retry(first=0.05, limit=1.0)
+AckWhen = Literal["never", "on_receipt", "after_work"]
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """A token bucket: `rate` messages a second, and `burst` at once."""
+
+    rate: float = math.inf
+    burst: float = 1.0
+
+
+class TokenBucket:
+    """Lets messages in by `limit`. Full at the start."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self.tokens = limit.burst
+        self.filled_at = 0.0
+
+    def take(self, count: int, now: float) -> float:
+        """Take `count` tokens and return 0, or take none and return the seconds to wait for them."""
+        limit = self.limit
+        if limit.rate == math.inf:
+            return 0.0
+        self.tokens = min(limit.burst, self.tokens + (now - self.filled_at) * limit.rate)
+        self.filled_at = now
+        missing = min(count, limit.burst) - self.tokens
+        if missing > 1e-9:
+            return missing / limit.rate
+        self.tokens -= count
+        return 0.0
+
+
+@dataclass(frozen=True)
+class PushReception:
+    """What a consumer does with what is pushed to it; by default it works and says nothing.
+
+    `ack` says when it acknowledges; `queue` is how many messages may wait before it stops reading.
+    With `idempotent`, a message seen before is acknowledged without working on it again (a PUT to
+    a known id). With `resume` it subscribes from the offset after the last message it had. More than
+    `limit` allows is refused (429, with the seconds to wait).
+    """
+
+    ack: AckWhen = "never"
+    queue: float = math.inf
+    idempotent: bool = False
+    resume: bool = False
+    limit: RateLimit = RateLimit()
 
 
 class PushConsumer:
-    """Takes deliveries, works on them in order and, with `acks`, acknowledges each when done.
+    """Takes deliveries, works on them in order and acknowledges them as `how` says.
 
-    `queue` is how many messages may wait before it stops reading. With `idempotent`, a message
-    seen before is acknowledged without working on it again (a PUT to a known id).
+    `offset` is where one before it, which crashed, had got to.
     """
-
-    def __init__(
-        self, index: int, acks: bool = False, queue: float = math.inf, idempotent: bool = False
-    ) -> None:
-        self.index = index
-        self.acks = acks
-        self.limit = queue
-        self.seen: set[int] | None = set() if idempotent else None
-        self.waiting: deque[Deliver] = deque()
-        self.queued = 0
-        self.current: Deliver | None = None
-        self.accepting = True
-        self.wake_at = 0.0
-
-    def wake(self, now: float) -> Sequence[Message]:
-        """Subscribe, once, at the start."""
-        self.wake_at = math.inf
-        return (Subscribe(self.index),)
-
-    def receive(self, message: Message, now: float) -> Sequence[Message]:
-        if isinstance(message, Deliver):
-            if self.current is None:
-                self.current = message
-                new = message.messages if self.seen is None else self._new(message.messages)
-                return (make(Work, (self.index, new)),)
-            self.waiting.append(message)
-            self.queued += len(message.messages)
-            self.accepting = self.queued < self.limit
-        elif isinstance(message, Worked):
-            return self._finish()
-        return ()
-
-    def _new(self, messages: Sequence[int]) -> Sequence[int]:
-        if self.seen is None:
-            return messages
-        new = [m for m in messages if m not in self.seen]
-        self.seen.update(new)
-        return new
-
-    def _finish(self) -> Sequence[Message]:
-        done, self.current = self.current, None
-        assert done is not None, "Worked without Work"
-        acks = (Ack(self.index, done.offset, done.attempt),) if self.acks else ()
-        if not self.waiting:
-            return acks
-        delivery = self.current = self.waiting.popleft()
-        self.queued -= len(delivery.messages)
-        self.accepting = self.queued < self.limit
-        return (*acks, Work(self.index, self._new(delivery.messages)))
-
-
-class Poller:
-    """Asks a pull broker for records, works on them, waits `interval` seconds, and asks again.
-
-    `max_wait` lets the broker hold the request (a long poll). With `check_first` a cheap
-    conditional request goes ahead, and the pull follows only if there is something new. With
-    `destructive` the broker keeps the cursor and moves it on as it answers.
-    """
-
-    accepting = True
 
     def __init__(
         self,
         index: int,
-        interval: float,
-        max_records: int,
-        min_records: int = 1,
-        max_wait: float = 0.0,
-        check_first: bool = False,
-        destructive: bool = False,
+        how: PushReception = PushReception(),  # noqa: B008
+        offset: int | None = None,
+        luck: Luck = NO_LUCK,
     ) -> None:
         self.index = index
-        self.interval = interval
-        self.offset = 0
-        self.check_first = check_first
-        self.destructive = destructive
-        self.limits = (max_records, min_records, max_wait)
+        self.how = how
+        self.says_nothing = how.ack == "never" and not how.resume
+        self.seen: set[int] | None = set() if how.idempotent else None
+        self.bucket = TokenBucket(how.limit)
+        self.waiting: deque[Deliver] = deque()
+        self.queued = 0
+        self.current: Deliver | None = None
+        self.offset = offset
+        self.backoff = Backoff(RECONNECT, luck)
+        self.accepting = True
         self.wake_at = 0.0
 
+    @property
+    def pending(self) -> int:
+        """How many messages wait here or are being worked on, and whether it must reconnect."""
+        working = len(self.current.messages) if self.current else 0
+        return self.queued + working + (self.wake_at < math.inf)
+
     def wake(self, now: float) -> Sequence[Message]:
+        """Subscribe: at the start, and after the connection was lost."""
         self.wake_at = math.inf
-        return (Check(self.index, self.offset) if self.check_first else self._fetch(),)
+        return (Subscribe(self.index, self.offset or 0 if self.how.resume else None),)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
-        if isinstance(message, Records):
-            self.offset = message.offset + len(message.messages)
-            if len(message.messages):
-                return (Work(self.index, message.messages),)
-            return self._pause(now)
+        if isinstance(message, Deliver):
+            return self._deliver(message, now)
         if isinstance(message, Worked):
-            return self._pause(now)
-        if isinstance(message, Status):
-            return (self._fetch(),) if message.changed else self._pause(now)
-        if isinstance(message, OutOfRange):
-            self.offset = message.start
-            return (self._fetch(),)
+            return self._finish(message)
+        if isinstance(message, Disconnected):
+            self._lost_connection(now)
         return ()
 
-    def _fetch(self) -> Fetch:
-        return Fetch(self.index, None if self.destructive else self.offset, *self.limits)
+    def _deliver(self, delivery: Deliver, now: float) -> Sequence[Message]:
+        if self.how.resume or self.backoff.failures:
+            self.backoff.succeeded()
+            self.offset = delivery.offset + len(delivery.messages)
+        wait = self.bucket.take(len(delivery.messages), now)
+        if wait:
+            return (Nack(self.index, delivery.offset, delivery.attempt, wait),)
+        if self.how.ack == "on_receipt":
+            ack: Sequence[Message] = (Ack(self.index, delivery.offset, delivery.attempt),)
+        else:
+            ack = ()
+        if self.current is None:
+            return (*ack, self._begin(delivery))
+        self.waiting.append(delivery)
+        self.queued += len(delivery.messages)
+        self.accepting = self.queued < self.how.queue
+        return ack
 
-    def _pause(self, now: float) -> Sequence[Message]:
-        if self.interval > 0:
-            self.wake_at = now + self.interval
+    def _begin(self, delivery: Deliver) -> Work:
+        self.current = delivery
+        new = delivery.messages if self.seen is None else self._new(delivery.messages)
+        return make(Work, (self.index, new))
+
+    def _new(self, messages: Sequence[int]) -> Sequence[int]:
+        assert self.seen is not None
+        new = [m for m in messages if m not in self.seen]
+        self.seen.update(new)
+        return new
+
+    def _finish(self, worked: Worked) -> Sequence[Message]:
+        done, self.current = self.current, None
+        assert done is not None, "Worked without Work"
+        if self.says_nothing and not self.waiting and not worked.failed:
             return ()
-        return self.wake(now)
+        outputs: list[Message] = []
+        if self.how.ack == "after_work":
+            answer = Nack if worked.failed else Ack
+            outputs.append(answer(self.index, done.offset, done.attempt))
+        elif worked.failed:
+            outputs.append(DeadLettered(self.index, worked.failed))
+        if worked.failed and self.seen is not None:
+            self.seen.difference_update(worked.failed)
+        if self.how.resume:
+            outputs.append(Save(self.index, done.offset + len(done.messages)))
+        if self.waiting:
+            delivery = self.waiting.popleft()
+            self.queued -= len(delivery.messages)
+            self.accepting = self.queued < self.how.queue
+            outputs.append(self._begin(delivery))
+        return outputs
+
+    def _lost_connection(self, now: float) -> None:
+        """Plan to come back; what waits here will be delivered again if it is acknowledged."""
+        self.wake_at = now + self.backoff.failed()
+        if self.how.ack == "after_work" and self.waiting:
+            self.offset = self.waiting[0].offset
+            self.waiting.clear()
+            self.queued = 0
+            self.accepting = True

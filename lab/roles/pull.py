@@ -8,7 +8,20 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lab.messages import Check, Expired, Fetch, Message, OutOfRange, Publish, Records, Status
+from lab.messages import (
+    Check,
+    Disconnected,
+    Expired,
+    Fetch,
+    Found,
+    Message,
+    OutOfRange,
+    Publish,
+    Records,
+    Seek,
+    Status,
+)
+from lab.roles.intake import Intake
 from lab.roles.log import Log
 
 
@@ -27,25 +40,47 @@ class PullBroker:
 
     def __init__(self, consumers: int, log: Log) -> None:
         self.log = log
-        self.position = [0] * consumers
+        self.intake = Intake(log)
+        self.position = [log.committed.get(str(c), log.start) for c in range(consumers)]
         self.held: dict[int, Held] = {}
-        self.wake_at = math.inf
+        self.wake_at = log.oldest_expires_at()
+
+    @property
+    def pending(self) -> int:
+        """How many records a consumer has not asked for yet."""
+        return sum(self.log.end - position for position in self.position)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Publish):
-            self.log.append(message.messages, now)
-            if not (self.held or self.log.bounded):
-                return ()
-            replies = self._expire(now)
-            replies.extend(self._answer_held(now))
-            return replies
+            return self._publish(message, now)
         if isinstance(message, Fetch):
             replies = self._expire(now)
             replies.extend(self._fetch(message, now))
             return replies
         if isinstance(message, Check):
             return (Status(message.consumer, self.log.end, self.log.end != message.offset),)
+        if isinstance(message, Seek):
+            return (Found(message.consumer, self._offset(message.to), self.log.epoch),)
+        if isinstance(message, Disconnected):
+            self.held.pop(message.consumer, None)  # nobody waits for that answer any more
+            self._plan()
         return ()
+
+    def _publish(self, publish: Publish, now: float) -> Sequence[Message]:
+        messages = publish.messages if publish.sequence is None else self.intake.take(publish)
+        if len(messages):
+            self.log.append(messages, now)
+        if publish.sequence is None and not (self.held or self.log.bounded):
+            return ()
+        replies = list(self.intake.answer(publish))
+        replies.extend(self._expire(now))
+        replies.extend(self._answer_held(now))
+        return replies
+
+    def _offset(self, to: str | float) -> int:
+        if isinstance(to, str):
+            return self.log.start if to == "earliest" else self.log.end
+        return self.log.offset_at(to)
 
     def wake(self, now: float) -> Sequence[Message]:
         """Answer the requests whose time is up, with whatever there is."""
@@ -55,16 +90,15 @@ class PullBroker:
 
     def _fetch(self, fetch: Fetch, now: float) -> Sequence[Message]:
         who = fetch.consumer
-        self.held.pop(
-            who, None
-        )  # a consumer asks one thing at a time: a new fetch replaces the old
-        offset = fetch.offset
+        self.held.pop(who, None)  # a consumer asks one thing at a time: the new replaces the old
+        log, offset = self.log, fetch.offset
         if offset is None:
-            offset = max(self.position[who], self.log.start)
-        if not self.log.start <= offset <= self.log.end:
-            return (OutOfRange(who, self.log.start, self.log.end),)
+            offset = max(self.position[who], log.start)
+        other = fetch.offset and fetch.epoch != log.epoch  # at 0 any log will do
+        if other or not log.start <= offset <= log.end:
+            return (OutOfRange(who, log.start, log.end, log.epoch),)
         self.position[who] = offset
-        if fetch.max_wait > 0 and self.log.end - offset < fetch.min_records:
+        if fetch.max_wait > 0 and log.end - offset < fetch.min_records:
             self.held[who] = Held(fetch, offset, now + fetch.max_wait)
             self._plan()
             return ()
@@ -73,7 +107,9 @@ class PullBroker:
     def _read(self, fetch: Fetch, offset: int) -> Records:
         messages = self.log.read(offset, fetch.max_records)
         self.position[fetch.consumer] = offset + len(messages)
-        return Records(fetch.consumer, offset, messages)
+        if fetch.offset is None:
+            self.log.commit(str(fetch.consumer), self.position[fetch.consumer])
+        return Records(fetch.consumer, offset, messages, self.log.epoch)
 
     def _answer_held(self, now: float) -> list[Message]:
         replies: list[Message] = []

@@ -4,6 +4,7 @@ A strategy decides nothing and moves nothing itself. Its roles decide, its forma
 messages into bytes, and an engine carries those over the kind of wire that the strategy names.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from pydantic import model_validator
 from lab.description import Description
 from lab.formats import HttpFormat, StreamFormat
 from lab.messages import Role
-from lab.roles import Retention
+from lab.roles import Log, Retention
+from lab.roles.retry import NO_LUCK, Luck
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,60 @@ Wire = Stream | Exchange | Call
 
 @dataclass(frozen=True)
 class BrokerSetting:
-    """What the scenario gives every broker: how many consumers, what the log keeps, sizes."""
+    """What the experiment gives every broker: how many consumers, what the log keeps, sizes.
+
+    A broker that begins again after a crash has a log of the next `epoch`, unless the log is
+    `durable` and was `kept`.
+    """
 
     consumers: int
     retention: Retention = field(default_factory=Retention)
     sizes: Sequence[int] = ()
+    kept: Log | None = None
+    durable: bool = False
+    epoch: int = 0
+    luck: Luck = NO_LUCK
+
+    def log(self) -> Log:
+        """Return the log that survived or is durable, or else a new one in memory."""
+        if self.kept is not None:
+            return self.kept
+        return Log(self.retention, self.sizes, self.epoch, keeps_times=True)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a consumer begins: at what one before it had saved, if anything."""
+
+    offset: int | None = None
+    epoch: int = 0
+    luck: Luck = NO_LUCK
+
+
+FRESH = Start()
+
+
+@dataclass(frozen=True)
+class Care:
+    """Until when a strategy takes care of a message, which decides what a fault can do to it.
+
+    `until` it is sent; received; worked on; fetched (a destructive read); or until a cursor is made
+    safe before the work, after the work, or with each record. `window` messages at most are beyond
+    care, or in doubt, at once. With `replay` a consumer can ask again for what it missed. `gives_up`
+    says that a sender stops after so many attempts.
+    """
+
+    until: Literal["sent", "received", "worked", "fetched", "before_work", "after_work", "each"]
+    window: float = math.inf
+    replay: bool = False
+    gives_up: bool = False
 
 
 class Strategy(Description):
     """A way of delivering messages from a source to its consumers."""
 
     brokerless: ClassVar[bool] = False  # the sender belongs to the source; there is no hop between
+    shared: ClassVar[bool] = False  # consumers share the messages: each goes to one of them
     paced: ClassVar[tuple[str, ...]] = ()  # the knobs that set how often the consumer asks
 
     @property
@@ -74,8 +119,13 @@ class Strategy(Description):
         """Return a new broker (or the source's sender)."""
 
     @abstractmethod
-    def consumer(self, index: int) -> Role:
+    def consumer(self, index: int, start: Start = FRESH) -> Role:
         """Return a new consumer."""
+
+    @property
+    def care(self) -> Care | None:
+        """Until when it takes care of a message; None if nothing is promised."""
+        return None
 
     @model_validator(mode="after")
     def _buffers_a_batch(self) -> Self:
@@ -97,6 +147,11 @@ class Strategy(Description):
         """The name with the knobs that were turned, as `ShortPoll(interval=0.2)`."""
         changes = ", ".join(f"{k}={_show(v)}" for k, v in self.changes().items())
         return f"{self.name}({changes})" if changes else self.name
+
+
+def ack_when(ack_on: Literal["work", "receipt"]) -> Literal["after_work", "on_receipt"]:
+    """Return the reception's word for the knob `ack_on`."""
+    return "after_work" if ack_on == "work" else "on_receipt"
 
 
 def _show(value: object) -> str:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from lab.formats import PushFormat
 from lab.roles import PushConsumer
-from lab.strategies.base import Exchange
+from lab.strategies.base import FRESH, Exchange, Start
 from lab.strategies.webhook import RequestPush
 
 
@@ -23,5 +23,6 @@ class HttpIngest(RequestPush):
     def wire(self) -> Exchange:
         return Exchange(PushFormat(self.method), server="consumer", keep_alive=self.keep_alive)
 
-    def consumer(self, index: int) -> PushConsumer:
-        return PushConsumer(index, acks=True, idempotent=self.method == "PUT")
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
+        consumer = self.model_copy(update={"idempotent": True}) if self.method == "PUT" else self
+        return super(HttpIngest, consumer).consumer(index, start)

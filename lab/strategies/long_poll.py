@@ -1,11 +1,12 @@
 """Long poll: the broker holds an HTTP GET until there are records or `max_wait` has passed."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from lab.description import Count, PositiveSeconds
-from lab.roles import Poller
+from lab.roles import Polling
 from lab.strategies.short_poll import Pull
 
 
@@ -25,7 +26,6 @@ class LongPoll(Pull):
             )
         return self
 
-    def consumer(self, index: int) -> Poller:
-        return Poller(
-            index, 0.0, self.max_records, min_records=self.min_records, max_wait=self.max_wait
-        )
+    def polling(self) -> Polling:
+        longer = replace(super().polling(), min_records=self.min_records)
+        return replace(longer, max_wait=self.max_wait)

@@ -1,9 +1,10 @@
 """Poll, then pull: a cheap conditional request first, and the pull only if something is new."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from lab.description import PositiveSeconds
-from lab.roles import Poller
+from lab.roles import Polling
 from lab.strategies.short_poll import Pull
 
 
@@ -14,5 +15,5 @@ class PollThenPull(Pull):
     interval: PositiveSeconds = 0.1
     paced: ClassVar[tuple[str, ...]] = ("interval",)
 
-    def consumer(self, index: int) -> Poller:
-        return Poller(index, self.interval, self.max_records, check_first=True)
+    def polling(self) -> Polling:
+        return replace(super().polling(), interval=self.interval, check_first=True)

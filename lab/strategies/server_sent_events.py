@@ -3,12 +3,12 @@
 import math
 from typing import Literal
 
-from lab.description import Count, Seconds
+from lab.description import Count, Flag, Seconds
 from lab.formats import JsonStream, Text
 from lab.messages import Deliver, Message
-from lab.roles import Log, PushBroker, PushConsumer
+from lab.roles import PushBroker, PushConsumer, PushReception
 from lab.roles.push import Overflow, PushPolicy
-from lab.strategies.base import BrokerSetting, Strategy, Stream
+from lab.strategies.base import FRESH, BrokerSetting, Care, Start, Strategy, Stream
 
 
 class EventStream(JsonStream):
@@ -29,7 +29,10 @@ class EventStream(JsonStream):
 
 
 class ServerSentEvents(Strategy):
-    """A stream of events over one HTTP response. The consumer cannot answer in it, so no acks."""
+    """A stream of events over one HTTP response. The consumer cannot answer in it, so no acks.
+
+    With `replay` the broker keeps a log, and a consumer that was away resumes by `Last-Event-ID`.
+    """
 
     kind: Literal["ServerSentEvents"] = "ServerSentEvents"
     batch_size: Count = 1
@@ -37,10 +40,15 @@ class ServerSentEvents(Strategy):
     buffer: Count | None = None
     overflow: Overflow = "drop_newest"
     queue: Count = 16
+    replay: Flag = True
 
     @property
     def wire(self) -> Stream:
         return Stream(EventStream(), duplex=False)
+
+    @property
+    def care(self) -> Care:
+        return Care("sent", replay=self.replay)
 
     def broker(self, setting: BrokerSetting) -> PushBroker:
         policy = PushPolicy(
@@ -49,7 +57,9 @@ class ServerSentEvents(Strategy):
             buffer=math.inf if self.buffer is None else self.buffer,
             overflow=self.overflow,
         )
-        return PushBroker(policy, Log(setting.retention, setting.sizes))
+        log = setting.log() if self.replay or setting.durable else None
+        return PushBroker(policy, log, setting.luck, setting.durable)
 
-    def consumer(self, index: int) -> PushConsumer:
-        return PushConsumer(index, queue=self.queue)
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
+        how = PushReception(queue=self.queue, resume=self.replay)
+        return PushConsumer(index, how, start.offset, start.luck)

@@ -1,24 +1,56 @@
 """Short poll: the consumer sends an HTTP GET every `interval` seconds, answered at once."""
 
+import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from lab.description import Count, Flag, PositiveSeconds
 from lab.formats import PullFormat
-from lab.roles import Log, Poller, PullBroker
-from lab.strategies.base import BrokerSetting, Exchange, Strategy
+from lab.roles import Poller, Polling, PullBroker
+from lab.roles.poller import Commit
+from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy
 
 
 class Pull(Strategy):
-    """What all strategies share in which the consumer asks: a log, and the size of an answer."""
+    """What all strategies share in which the consumer asks: a log, the size of an answer, a cursor.
+
+    The cursor is made safe (`commit`) after the work on an answer, before it, or after `each` record
+    together with what the work wrote; a consumer without one begins at the `earliest` or `latest`
+    record. A record that fails `tries` times is put aside. A request without an answer after
+    `timeout` is repeated.
+    """
 
     max_records: Count = 10_000
+    commit: Commit = "after_work"
+    begin: Literal["earliest", "latest"] = "earliest"
+    tries: Count = 3
+    timeout: PositiveSeconds = 10.0
 
     @property
     def wire(self) -> Exchange:
         return Exchange(PullFormat(), server="broker")
 
     def broker(self, setting: BrokerSetting) -> PullBroker:
-        return PullBroker(setting.consumers, Log(setting.retention, setting.sizes))
+        return PullBroker(setting.consumers, setting.log())
+
+    @property
+    def care(self) -> Care:
+        if self.commit == "never":
+            return Care("after_work", math.inf, replay=True)
+        return Care(self.commit, self.max_records, replay=True)
+
+    def polling(self) -> Polling:
+        """Return how the consumer polls."""
+        return Polling(
+            max_records=self.max_records,
+            commit=self.commit,
+            begin=self.begin,
+            tries=self.tries,
+            timeout=self.timeout,
+        )
+
+    def consumer(self, index: int, start: Start = FRESH) -> Poller:
+        return Poller(index, self.polling(), start.offset, start.epoch, start.luck)
 
 
 class ShortPoll(Pull):
@@ -38,5 +70,9 @@ class ShortPoll(Pull):
     def wire(self) -> Exchange:
         return Exchange(PullFormat(), server="broker", keep_alive=self.keep_alive)
 
-    def consumer(self, index: int) -> Poller:
-        return Poller(index, self.interval, self.max_records, destructive=self.destructive)
+    @property
+    def care(self) -> Care:
+        return Care("fetched", self.max_records) if self.destructive else super().care
+
+    def polling(self) -> Polling:
+        return replace(super().polling(), interval=self.interval, destructive=self.destructive)

@@ -3,15 +3,20 @@
 import math
 from typing import Literal
 
-from lab.description import Count, Flag, PositiveSeconds, Seconds
+from lab.description import Count, Flag, PositiveSeconds, Rate, Seconds
 from lab.formats import PushFormat
-from lab.roles import PushBroker, PushConsumer, Retry
-from lab.roles.push import PushPolicy
-from lab.strategies.base import BrokerSetting, Exchange, Strategy
+from lab.roles import PushBroker, PushConsumer, PushReception, RateLimit, Retry
+from lab.roles.push import Overflow, PushPolicy
+from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy, ack_when
 
 
 class RequestPush(Strategy):
-    """What `Webhook` and `HttpIngest` share: requests outstanding, batches, retries."""
+    """What `Webhook` and `HttpIngest` share: requests outstanding, batches, retries, rate limits.
+
+    With `adaptive` the sender finds out itself how many requests may be outstanding, up to
+    `concurrency`. A target with a `rate_limit` (messages a second, `burst` at once) answers 429 and
+    says in `Retry-After` when to come back.
+    """
 
     concurrency: Count = 1
     batch_size: Count = 1
@@ -22,6 +27,18 @@ class RequestPush(Strategy):
     retry_first: PositiveSeconds = 0.1
     retry_limit: PositiveSeconds = 10.0
     buffer: Count | None = None
+    overflow: Overflow = "drop_newest"
+    adaptive: Flag = False
+    ack_on: Literal["work", "receipt"] = "work"
+    rate_limit: Rate | None = None
+    burst: Count = 10
+    idempotent: Flag = False
+
+    @property
+    def care(self) -> Care:
+        if self.ack_on == "receipt":
+            return Care("received", gives_up=True)
+        return Care("worked", self.concurrency * self.batch_size, gives_up=True)
 
     def broker(self, setting: BrokerSetting) -> PushBroker:
         return PushBroker(
@@ -31,10 +48,20 @@ class RequestPush(Strategy):
                 batch_size=self.batch_size,
                 linger=self.linger,
                 buffer=math.inf if self.buffer is None else self.buffer,
+                overflow=self.overflow,
+                adaptive=self.adaptive,
                 timeout=self.timeout,
                 retry=Retry(self.retry_first, self.retry_limit, self.attempts),
-            )
+            ),
+            setting.log() if setting.durable else None,
+            setting.luck,
+            setting.durable,
         )
+
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
+        limit = RateLimit(self.rate_limit or math.inf, float(self.burst))
+        how = PushReception(ack_when(self.ack_on), idempotent=self.idempotent, limit=limit)
+        return PushConsumer(index, how, start.offset, start.luck)
 
 
 class Webhook(RequestPush):
@@ -50,6 +77,3 @@ class Webhook(RequestPush):
     @property
     def wire(self) -> Exchange:
         return Exchange(PushFormat(), server="consumer", keep_alive=self.keep_alive)
-
-    def consumer(self, index: int) -> PushConsumer:
-        return PushConsumer(index, acks=True)

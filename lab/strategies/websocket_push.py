@@ -5,31 +5,42 @@ from typing import Literal
 
 from lab.description import Count, Flag, Seconds
 from lab.formats import JsonStream
-from lab.roles import PushBroker, PushConsumer
+from lab.roles import PushBroker, PushConsumer, PushReception
 from lab.roles.push import Overflow, PushPolicy
-from lab.strategies.base import BrokerSetting, Strategy, Stream
+from lab.strategies.base import FRESH, BrokerSetting, Care, Start, Strategy, Stream, ack_when
 
 
 class WebSocketPush(Strategy):
     """A stream of messages over one WebSocket.
 
-    Fire and forget, or with `acks` an acknowledgement after the work and at most `credits`
-    messages unacknowledged. The consumer stops reading while `queue` messages wait in it; the
-    broker holds at most `buffer` messages for it and drops by `overflow`.
+    Fire and forget, or with `acks` an acknowledgement after the work (or `ack_on` receipt) and at
+    most `credits` messages unacknowledged. The consumer stops reading while `queue` messages wait in
+    it; the broker holds at most `buffer` messages for it, and then `overflow` says what happens. With
+    `replay` the broker keeps a log, and a consumer that was away resumes where it was.
     """
 
     kind: Literal["WebSocketPush"] = "WebSocketPush"
     acks: Flag = False
+    ack_on: Literal["work", "receipt"] = "work"
     credits: Count = 100
     batch_size: Count = 1
     linger: Seconds = 0.0
     buffer: Count | None = None
     overflow: Overflow = "drop_newest"
     queue: Count = 16
+    replay: Flag = False
 
     @property
     def wire(self) -> Stream:
         return Stream(JsonStream())
+
+    @property
+    def care(self) -> Care:
+        if not self.acks:
+            return Care("sent", replay=self.replay)
+        if self.ack_on == "receipt":
+            return Care("received", self.credits + self.queue, self.replay)
+        return Care("worked", self.credits, self.replay)
 
     def broker(self, setting: BrokerSetting) -> PushBroker:
         return PushBroker(
@@ -40,8 +51,13 @@ class WebSocketPush(Strategy):
                 linger=self.linger,
                 buffer=math.inf if self.buffer is None else self.buffer,
                 overflow=self.overflow,
-            )
+            ),
+            setting.log() if self.replay or setting.durable else None,
+            setting.luck,
+            setting.durable,
         )
 
-    def consumer(self, index: int) -> PushConsumer:
-        return PushConsumer(index, acks=self.acks, queue=self.queue)
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
+        ack = ack_when(self.ack_on) if self.acks else "never"
+        how = PushReception(ack, queue=self.queue, resume=self.replay)
+        return PushConsumer(index, how, start.offset, start.luck)

@@ -13,6 +13,7 @@ from lab.physics import LinkPhysics
 
 if TYPE_CHECKING:
     from lab.engines.simulation.actor import Actor
+    from lab.engines.simulation.connection import Connection
 
 UNLIMITED = 2**62
 
@@ -38,7 +39,8 @@ class Link:
         self.consumer = consumer
         self.rank = rank
         self.delay = int(physics.delay * SECOND)
-        self.ns_per_byte = SECOND / physics.bandwidth if physics.bandwidth else 0.0
+        self.usual = SECOND / physics.bandwidth if physics.bandwidth else 0.0
+        self.ns_per_byte = self.usual
         self.capacity = physics.buffer or UNLIMITED
         self.roomy = self.capacity // 4  # up to here a sender may be ahead of its receiver
         self.unread = 0  # bytes in the socket buffers
@@ -49,11 +51,15 @@ class Link:
         self.held_back: deque[tuple[Message, int]] = deque()
         self.listening = False  # whether the receiver's loop has this link on its agenda
         self.written = -1  # when the turn began in which the sender last wrote
+        self.gated = True  # whether the receiver may not want to read
+        self.connection: Connection | None = None  # only where faults are to come
 
     def send(self, message: Message, size: int, now: int) -> None:
         """Take `size` bytes at `now`, or hold them back and tell the sender."""
         self.bytes += size
         self.sent += 1
+        if self.connection is not None and self.connection.swallows(self, message, now):
+            return
         unread = self.unread + size
         if unread > self.roomy:
             self.sender.loop.horizon = 0  # it must not get further ahead of the receiver
@@ -75,7 +81,10 @@ class Link:
         queue, receiver = self.queue, self.receiver
         role, take = receiver.role, receiver.take
         first = True
-        while queue and role.accepting:
+        if not receiver.alive:
+            self.listening = False
+            return now
+        while queue and (role.accepting or not self.gated):
             if queue[0][0] > begun:
                 begun = receiver.loop.go_on(queue[0][0], now)
                 if begun < 0:
@@ -95,7 +104,7 @@ class Link:
 
     def listen(self) -> None:
         """Put the link on the receiver's agenda if there is something it wants."""
-        if self.queue and not self.listening and self.receiver.role.accepting:
+        if self.queue and not self.listening and (self.receiver.role.accepting or not self.gated):
             self.listening = True
             self.receiver.loop.add(self.queue[0][0], ARRIVAL, self)
 
@@ -117,6 +126,12 @@ class Link:
             self.held_back.popleft()
             self._transmit(message, size, now)
         self.sender.loop.add(now, WRITABLE, Notice(self))
+
+    def clear(self) -> None:
+        """Lose everything that is under way."""
+        self.queue.clear()
+        self.held_back.clear()
+        self.unread = 0
 
 
 class Notice:

@@ -1,0 +1,127 @@
+"""The commands of the command line that break things: `guarantees` and `torture`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from lab import matrix, torture
+from lab.description import InvalidInput
+from lab.terminal import console, print_json, stoppable
+from lab.torture import Schedule
+
+ENGINES = ("simulation", "loopback")
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="|".join(ENGINES), help="Where to run: one of both.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+
+
+def guarantees_command(engine: Engine = "simulation", as_json: Json = False) -> None:
+    """Break things, and print what that does to messages: expected against observed.
+
+    One small experiment for each strategy and fault, judged by the delivery checker. Exit status 1
+    if a cell contradicts what is expected of it.
+    """
+    _check_engine(engine)
+    with stoppable() as report, _runner(engine) as run:
+        found = list(matrix.cells(run, progress=report))
+    if as_json:
+        print_json(matrix.to_json(engine, found))
+    else:
+        _show(engine, found)
+    if not all(cell.agrees for cell in found):
+        raise typer.Exit(1)
+
+
+def torture_command(
+    schedules: Annotated[int, typer.Option(help="How many.", min=1, max=10_000_000)] = 500,
+    seed: Annotated[int, typer.Option(help="The first; the others follow.", min=0)] = 0,
+    engine: Engine = "simulation",
+    only: Annotated[
+        str | None, typer.Option(help="Of one schedule, these faults only, as 0,2 or none.")
+    ] = None,
+    messages: Annotated[
+        int | None, typer.Option(help="Of one schedule, so many messages only.", min=1)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Try random small experiments under random faults, and judge each.
+
+    Every message must have a fate, and no strategy may break its promise. A failure is made as
+    small as it goes and told in one line that repeats it. Exit status 1 if there is one.
+    """
+    _check_engine(engine)
+    if (only is not None or messages is not None) and schedules != 1:
+        raise InvalidInput("--only and --messages: need --schedules 1")
+    chosen = [Schedule(seed + i, _numbers(only), messages) for i in range(schedules)]
+    with stoppable() as report:
+        if engine == "loopback":
+            outcome = torture.measure_all(chosen, report)
+        elif only is not None or messages is not None:
+            outcome = torture.try_one(chosen[0])
+        else:
+            workers = min(os.cpu_count() or 1, 8)
+            outcome = torture.simulate_all(range(seed, seed + schedules), workers, report)
+    if as_json:
+        print_json(outcome.to_json())
+    else:
+        for line in torture.lines(outcome):
+            print(line)
+    if outcome.violations or outcome.unaccounted:
+        raise typer.Exit(1)
+
+
+def _numbers(only: str | None) -> tuple[int, ...] | None:
+    if only is None:
+        return None
+    try:
+        return tuple(int(n) for n in only.split(",")) if only != "none" else ()
+    except ValueError:
+        raise InvalidInput(f"--only: got {only!r}; need numbers, as 0,2, or none") from None
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
+
+
+@contextmanager
+def _runner(engine: str) -> Iterator[matrix.Run]:
+    """Give the function that runs a strategy on an engine."""
+    if engine == "simulation":
+        yield torture.simulated
+        return
+    from lab.engines.loopback import Session  # needs sockets, which simulation does not
+
+    with Session() as session:
+        yield session.measure
+
+
+def _show(engine: str, found: list[matrix.Cell]) -> None:
+    columns = [column.name for column in matrix.COLUMNS]
+    table = Table(title=f"Guarantees, {engine}: expected / observed", title_justify="left")
+    table.add_column("strategy")
+    for name in columns:
+        table.add_column(name)
+    by_place = {(cell.strategy, cell.fault): cell for cell in found}
+    for row in matrix.ROWS:
+        cells = [by_place[row.name, name] for name in columns]
+        table.add_row(row.name, *(_cell(cell) for cell in cells))
+    out = console()
+    out.print(table)
+    out.print(", ".join(f"{k}: {v}" for k, v in matrix.LETTERS.items()) + ", W: waits only")
+    wrong = [cell for cell in found if not cell.agrees]
+    for cell in wrong:
+        text: Any = "; ".join(cell.violations) or "not what is expected"
+        out.print(f"{cell.strategy}, {cell.fault}: {text}", style="bold red", markup=False)
+    out.print(f"{len(found) - len(wrong)} of {len(found)} cells agree with what is expected.")
+
+
+def _cell(cell: matrix.Cell) -> str:
+    counts = " ".join(f"{letter} {count}" for letter, count in cell.observed.items())
+    mark = "" if cell.agrees else " !"
+    return f"{cell.expected} / {counts or matrix.WAITS}{mark}"

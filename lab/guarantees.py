@@ -1,0 +1,165 @@
+"""What a strategy may do to messages under the faults of a scenario, and no more than that.
+
+The rules follow from until when a strategy takes care of a message (`Care`): what is beyond its care
+when something breaks is lost, and what is in doubt comes twice. `allowance` adds up the faults.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lab.faults import (
+    AddedLatency,
+    BrokerRestart,
+    ConsumerCrash,
+    Fault,
+    LimitedBandwidth,
+    LinkFault,
+    SlowConsumer,
+    StalledLoop,
+)
+from lab.scenario import Scenario
+from lab.strategies import Call, Care, Strategy
+
+DELAYS = (AddedLatency, LimitedBandwidth, SlowConsumer, StalledLoop)
+NOTHING = 0.0
+ONE = 1.0  # the message at hand
+
+
+@dataclass
+class Allowance:
+    """How many messages may be lost, and how many times work may be done again; whether reordered.
+
+    `reasons` says which fault allows what.
+    """
+
+    lost: float = NOTHING
+    again: float = NOTHING
+    reordered: bool = False
+    given_up: bool = False
+    unaccepted: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, other: "Harm", fault: object) -> None:
+        self.lost += other.lost
+        self.again += other.again
+        self.reordered |= other.reordered
+        self.given_up |= other.given_up
+        self.unaccepted |= other.unaccepted
+        if other != HARMLESS:
+            self.reasons.append(f"{fault}: {other}")
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What one fault may do."""
+
+    lost: float = NOTHING
+    again: float = NOTHING
+    reordered: bool = False
+    given_up: bool = False
+    unaccepted: bool = False
+
+    def __str__(self) -> str:
+        said = [
+            f"up to {_number(self.lost)} lost" if self.lost else "",
+            f"up to {_number(self.again)} done again" if self.again else "",
+            "reordered" if self.reordered else "",
+            "given up" if self.given_up else "",
+            "not accepted" if self.unaccepted else "",
+        ]
+        return ", ".join(part for part in said if part)
+
+
+def _number(x: float) -> str:
+    return "any number" if x == math.inf else f"{x:.0f}"
+
+
+HARMLESS = Harm()
+LOSES_ALL = Harm(lost=math.inf)
+
+
+def allowance(scenario: Scenario, strategy: Strategy) -> Allowance | None:
+    """Return what may happen to messages; None if the strategy promises nothing."""
+    care = strategy.care
+    if care is None:
+        return None
+    total = Allowance(reordered=getattr(strategy, "concurrency", 1) > 1)
+    for fault in scenario.faults:
+        for harm in _harms(fault, care, scenario, strategy):
+            total.add(harm, fault)
+    if scenario.poison:
+        total.add(Harm(given_up=True, again=math.inf), "poison")
+    if getattr(strategy, "overflow", "") == "disconnect" and not care.replay:
+        total.add(LOSES_ALL, "slow consumers are disconnected")
+    if care.gives_up:  # a sender that waits too short a time repeats itself even without a fault
+        slow = scenario.workload.work.mean * 20 > getattr(strategy, "timeout", math.inf)
+        total.add(Harm(again=math.inf, given_up=True) if slow else HARMLESS, "a short time-out")
+    return total
+
+
+def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> Iterator[Harm]:
+    if isinstance(fault, ConsumerCrash):
+        if not isinstance(strategy.wire, Call):
+            yield _crash(care)
+    elif isinstance(fault, BrokerRestart):
+        if not (isinstance(strategy.wire, Call) or strategy.brokerless):
+            yield _restart(care, scenario)
+            yield _ingest(scenario, restart=True)
+    elif isinstance(fault, DELAYS):
+        yield _delay(care)
+        yield _ingest(scenario, restart=False, delay=True)
+    elif isinstance(fault, LinkFault) and not isinstance(strategy.wire, Call):
+        if fault.link == "delivery":
+            yield _network(care)
+        elif not strategy.brokerless:
+            yield _ingest(scenario, restart=False)
+
+
+def _crash(care: Care) -> Harm:
+    """What the crash of a consumer does."""
+    if care.until in ("worked", "after_work"):
+        return Harm(again=care.window, given_up=care.gives_up, reordered=True)
+    if care.until == "each" or care.replay and care.until == "sent":
+        return Harm(again=ONE)
+    if care.until in ("received", "before_work", "fetched"):
+        return Harm(lost=care.window, given_up=care.gives_up, again=ONE)
+    return LOSES_ALL
+
+
+def _network(care: Care) -> Harm:
+    """What a broken connection between broker and consumer does."""
+    if care.until in ("worked", "received"):
+        return Harm(again=care.window, given_up=care.gives_up, reordered=True)
+    if care.until == "fetched":
+        return Harm(lost=care.window)
+    return HARMLESS if care.replay else LOSES_ALL
+
+
+def _restart(care: Care, scenario: Scenario) -> Harm:
+    """What the restart of the broker does."""
+    if not scenario.durable:
+        return LOSES_ALL
+    if care.until in ("worked", "received"):
+        return Harm(again=care.window, given_up=care.gives_up, reordered=True)
+    if care.until == "fetched":
+        return Harm(lost=care.window)
+    return HARMLESS if care.replay else LOSES_ALL
+
+
+def _delay(care: Care) -> Harm:
+    """What it does if something takes longer: senders repeat what they take for lost."""
+    if care.gives_up:
+        return Harm(again=math.inf, given_up=True, reordered=True)
+    return Harm(lost=care.window) if care.until == "fetched" else HARMLESS
+
+
+def _ingest(scenario: Scenario, restart: bool, delay: bool = False) -> Harm:
+    """What a broken connection, or a restart, does between producer and broker."""
+    acks = scenario.producer.acks
+    if acks == "none":
+        return HARMLESS if delay else Harm(lost=math.inf, unaccepted=True)
+    forgets = restart and not scenario.durable
+    if acks == "retry" or forgets:
+        return Harm(again=math.inf, reordered=acks == "retry", unaccepted=True)
+    return Harm(unaccepted=True)

@@ -1,0 +1,68 @@
+"""Offsets against time: how far the log is, and how far each consumer is in it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lab.faults import Fault
+from lab.plots import style
+from lab.show import wrap
+from lab.trace import Trace
+
+PANEL = (5.0, 3.2)  # inches
+MOST_COLUMNS = 2
+
+
+def offsets(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
+    """Draw how many messages the broker had, and each consumer was done with; a panel for a trace.
+
+    Faults are shaded. A consumer that falls behind leaves the line of the log; one that is lost
+    something never comes back to it.
+    """
+    figure, grid = style.panels(len(traces), MOST_COLUMNS, PANEL, share=True)
+    most = max((int(t.consumer.max(initial=0)) + 1 for t in traces), default=1)
+    looks = style.looks(f"consumer {c}" for c in range(most))
+    for trace, axes in zip(traces, grid, strict=True):
+        _panel(axes, trace, looks, faults)
+    style.headline(figure, "How far is each consumer?")
+    figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
+    figure.supylabel("messages", fontsize=style.LABEL)
+    log = Line2D([], [], color=style.BLACK, linewidth=3, alpha=0.4, label="log")
+    lines = [
+        Line2D([], [], color=look.colour, linestyle=_dash(i), linewidth=2, label=name)
+        for i, (name, look) in enumerate(looks.items())
+    ]
+    style.legend(figure, [log, *lines], "outside upper right", columns=min(4, 1 + len(lines)))
+    return figure
+
+
+def _dash(index: int) -> Any:
+    return ("-", "--", "-.", ":")[index % 4]
+
+
+def _panel(axes: Axes, trace: Trace, looks: dict[str, style.Look], faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        axes.axvspan(fault.at, max(fault.until, fault.at + 1e-3), color=style.PALE, zorder=0)
+    came = trace.created if trace.manifest.get("brokerless") else trace.at_broker
+    first = trace.consumer == 0
+    axes.step(*_count(came[first]), where="post", color=style.BLACK, linewidth=3, alpha=0.4)
+    for i, look in enumerate(looks.values()):
+        times, count = _count(trace.done[trace.consumer == i])
+        axes.step(times, count, where="post", color=look.colour, linestyle=_dash(i), linewidth=1.8)
+    style.dress(axes)
+    engine = trace.manifest.get("engine", "")
+    axes.set_title(
+        wrap(f"{trace.manifest.get('strategy', '')}, {engine}", 44),
+        fontsize=style.TICK,
+        loc="left",
+    )
+
+
+def _count(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times in order, and how many there were until each."""
+    known = np.sort(times[~np.isnan(times)])
+    return np.append(0.0, known), np.arange(len(known) + 1)

@@ -1,0 +1,69 @@
+"""Places: where messages wait, at each moment of a run, and what was dropped by then."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from lab.faults import Fault
+from lab.plots import style
+from lab.show import wrap
+from lab.trace import PLACES, Fate, Trace
+
+PANEL = (5.0, 3.2)  # inches
+MOST_COLUMNS = 2
+GONE = (Fate.DROPPED, Fate.EXPIRED, Fate.LOST, Fate.DEAD_LETTERED)
+COLOURS = (
+    style.GREY,
+    style.SKY,
+    style.ORANGE,
+    style.PINK,
+    style.BLUE,
+    style.YELLOW,
+    style.GREEN,
+)
+HATCHES = ("xx", "", "//", "..", "\\\\", "--", "")
+
+
+def places(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
+    """Draw how many messages wait in which place, stacked, and a line of what is gone for good.
+
+    Traces must have been sampled (`sample` of the scenario); a panel for each. Faults are shaded.
+    """
+    traces = [trace for trace in traces if trace.places]
+    figure, grid = style.panels(len(traces), MOST_COLUMNS, PANEL, share=False)
+    for trace, axes in zip(traces, grid, strict=True):
+        _panel(axes, trace, faults)
+    style.headline(figure, "Where do messages wait?")
+    figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
+    figure.supylabel("messages waiting", fontsize=style.LABEL)
+    patches = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor=style.BLACK, linewidth=0.5, label=name)
+        for name, colour, hatch in zip(PLACES, COLOURS, HATCHES, strict=True)
+    ]
+    gone = Patch(facecolor="none", edgecolor=style.VERMILLION, linewidth=2, label="gone for good")
+    style.legend(figure, [*patches, gone], "outside lower center", columns=4)
+    return figure
+
+
+def _panel(axes: Axes, trace: Trace, faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        axes.axvspan(fault.at, max(fault.until, fault.at + 1e-3), color=style.PALE, zorder=0)
+    time = trace.places["time"]
+    layers = axes.stackplot(time, *(trace.places[name] for name in PLACES), colors=COLOURS)
+    for layer, hatch in zip(layers, HATCHES, strict=True):
+        layer.set_hatch(hatch)
+        layer.set_edgecolor(style.BLACK)
+        layer.set_linewidth(0.3)
+    gone = np.sort(trace.created[np.isin(trace.fate, GONE)])
+    count = np.searchsorted(gone, time, side="right")
+    axes.plot(time, count, color=style.VERMILLION, linewidth=2)
+    style.dress(axes)
+    engine = trace.manifest.get("engine", "")
+    axes.set_title(
+        wrap(f"{trace.manifest.get('strategy', '')}, {engine}", 44),
+        fontsize=style.TICK,
+        loc="left",
+    )

@@ -1,0 +1,231 @@
+"""Bugs planted into the roles: the delivery checker finds each within 1,000 generated schedules."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from lab.messages import Ack, DeadLettered, Dropped, Publish, Records, Save, Subscribe
+from lab.roles.consumer import PushConsumer
+from lab.roles.intake import Intake
+from lab.roles.log import Log
+from lab.roles.poller import Poller
+from lab.roles.producer import Producer
+from lab.roles.pull import PullBroker
+from lab.roles.push import PushBroker
+from lab.torture import Schedule, judge, simulated
+
+SCHEDULES = 1000
+
+
+class Bug(NamedTuple):
+    """A method that does something wrong; `wrong` gets the right one and returns another."""
+
+    name: str
+    where: type
+    method: str
+    wrong: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def drop_every_seventeenth(right: Callable[..., Any]) -> Callable[..., Any]:
+    def append(self: Log, messages: Any, now: float) -> int:
+        return right(self, [m for m in messages if m % 17 != 16], now)
+
+    return append
+
+
+def expire_one_too_many(right: Callable[..., Any]) -> Callable[..., Any]:
+    def expire(self: Log, now: float) -> Any:
+        first, gone = right(self, now)
+        if len(gone) and self.start < self.end:
+            gone = [*gone, self._messages[self.start - self._first]]
+            self.start += 1
+        return first, gone
+
+    return expire
+
+
+def take_repetitions(right: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, publish: publish.messages
+
+
+def accept_without_keeping(right: Callable[..., Any]) -> Callable[..., Any]:
+    def take(self: Intake, publish: Publish) -> Any:
+        new = right(self, publish)
+        return () if publish.sequence is not None and publish.sequence % 10 == 9 else new
+
+    return take
+
+
+def hold_polls_for_ever(right: Callable[..., Any]) -> Callable[..., Any]:
+    def answer(self: PullBroker, now: float) -> list[Any]:
+        self._plan()
+        self.wake_at = float("inf")
+        return []
+
+    return answer
+
+
+def wake_polls_at_their_deadline_only(right: Callable[..., Any]) -> Callable[..., Any]:
+    def publish(self: PullBroker, message: Publish, now: float) -> Any:
+        held, self.held = self.held, {}
+        replies = right(self, message, now)
+        self.held = held
+        self._plan()
+        return replies
+
+    return publish
+
+
+def skip_the_first_of_many(right: Callable[..., Any]) -> Callable[..., Any]:
+    def read(self: PullBroker, fetch: Any, offset: int) -> Records:
+        answer = right(self, fetch, offset)
+        if len(answer.messages) > 1:
+            answer = answer._replace(offset=offset + 1, messages=answer.messages[1:])
+        return answer
+
+    return read
+
+
+def read_destructively_without_moving_on(right: Callable[..., Any]) -> Callable[..., Any]:
+    def read(self: PullBroker, fetch: Any, offset: int) -> Records:
+        answer = right(self, fetch, offset)
+        if fetch.offset is None and len(answer.messages) > 2:
+            self.position[fetch.consumer] -= 1
+        return answer
+
+    return read
+
+
+def share_one_cursor(right: Callable[..., Any]) -> Callable[..., Any]:
+    def read(self: PullBroker, fetch: Any, offset: int) -> Records:
+        answer = right(self, fetch, offset)
+        self.position[:] = [self.position[fetch.consumer]] * len(self.position)
+        return answer
+
+    return read
+
+
+def save_before_the_work(right: Callable[..., Any]) -> Callable[..., Any]:
+    def records(self: Poller, answer: Records, now: float) -> Any:
+        outputs = right(self, answer, now)
+        return (Save(self.index, self.offset, self.epoch), *outputs)
+
+    return records
+
+
+def never_save(right: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, offset: ()
+
+
+def forget_what_is_not_acknowledged(right: Callable[..., Any]) -> Callable[..., Any]:
+    def put_back(self: PushBroker, session: Any, deliveries: Any, now: float) -> None:
+        session.unacked.clear()
+        session.unacked_messages = 0
+
+    return put_back
+
+
+def acknowledge_before_the_work(right: Callable[..., Any]) -> Callable[..., Any]:
+    def deliver(self: PushConsumer, delivery: Any, now: float) -> Any:
+        outputs = right(self, delivery, now)
+        early = Ack(self.index, delivery.offset, delivery.attempt)
+        return (early, *outputs) if self.how.ack == "after_work" else outputs
+
+    return deliver
+
+
+def give_up_at_once(right: Callable[..., Any]) -> Callable[..., Any]:
+    def failed(self: PushBroker, nack: Any, now: float) -> Any:
+        delivery = self._outstanding(nack.consumer, nack.offset, nack.attempt)
+        if delivery is None:
+            return ()
+        session = self.sessions[nack.consumer]
+        self._settle(session, delivery)
+        return [DeadLettered(nack.consumer, delivery.messages), *self._pump(session, now)]
+
+    return failed
+
+
+def take_a_failure_for_an_ack(right: Callable[..., Any]) -> Callable[..., Any]:
+    def failed(self: PushBroker, nack: Any, now: float) -> Any:
+        return self._acked(Ack(nack.consumer, nack.offset, nack.attempt), now)
+
+    return failed
+
+
+def drop_silently(right: Callable[..., Any]) -> Callable[..., Any]:
+    def overflow(self: PushBroker, session: Any) -> Any:
+        return [o for o in right(self, session) if not isinstance(o, Dropped)]
+
+    return overflow
+
+
+def send_the_newest_first(right: Callable[..., Any]) -> Callable[..., Any]:
+    def pump(self: PushBroker, session: Any, now: float) -> Iterator[Any]:
+        waiting = sorted(session.buffer, key=lambda w: -w.offset)
+        session.buffer.clear()
+        session.buffer.extend(waiting)
+        yield from right(self, session, now)
+
+    return pump
+
+
+def resume_one_too_late(right: Callable[..., Any]) -> Callable[..., Any]:
+    def subscribe(self: PushBroker, message: Subscribe, now: float) -> Any:
+        if message.offset:
+            message = message._replace(offset=message.offset + 1)
+        return right(self, message, now)
+
+    return subscribe
+
+
+def number_repetitions_anew(right: Callable[..., Any]) -> Callable[..., Any]:
+    def publish(self: Producer, m: int, now: float) -> Publish:
+        found = right(self, m, now)
+        return found._replace(once=False)
+
+    return publish
+
+
+def forget_the_cursor_on_reconnect(right: Callable[..., Any]) -> Callable[..., Any]:
+    def wake(self: PushConsumer, now: float) -> Any:
+        return [asked._replace(offset=None) for asked in right(self, now)]
+
+    return wake
+
+
+BUGS = [
+    Bug("drop every seventeenth record", Log, "append", drop_every_seventeenth),
+    Bug("expire one record too many", Log, "expire", expire_one_too_many),
+    Bug("take repetitions of an idempotent producer", Intake, "take", take_repetitions),
+    Bug("ack to the producer without append", Intake, "take", accept_without_keeping),
+    Bug("never answer a held poll", PullBroker, "_answer_held", hold_polls_for_ever),
+    Bug("forget to wake a held poll", PullBroker, "_publish", wake_polls_at_their_deadline_only),
+    Bug("skip a record", PullBroker, "_read", skip_the_first_of_many),
+    Bug("hand a record out twice", PullBroker, "_read", read_destructively_without_moving_on),
+    Bug("one cursor for all consumers", PullBroker, "_read", share_one_cursor),
+    Bug("commit before the work", Poller, "_records", save_before_the_work),
+    Bug("never commit", Poller, "_save", never_save),
+    Bug("forget what is unacked", PushBroker, "_put_back", forget_what_is_not_acknowledged),
+    Bug("ack before the work", PushConsumer, "_deliver", acknowledge_before_the_work),
+    Bug("give up at the first failure", PushBroker, "_failed", give_up_at_once),
+    Bug("take a failure for an ack", PushBroker, "_failed", take_a_failure_for_an_ack),
+    Bug("drop without a word", PushBroker, "_overflow", drop_silently),
+    Bug("newest first", PushBroker, "_pump", send_the_newest_first),
+    Bug("resume one record too late", PushBroker, "_subscribe", resume_one_too_late),
+    Bug("an idempotent producer without numbers", Producer, "_publish", number_repetitions_anew),
+    Bug("forget the cursor on reconnect", PushConsumer, "wake", forget_the_cursor_on_reconnect),
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = getattr(bug.where, bug.method)
+    monkeypatch.setattr(bug.where, bug.method, bug.wrong(right))
+    for seed in range(SCHEDULES):
+        what, _, _ = judge(Schedule(seed), simulated)
+        if what:
+            print(f"{bug.name}: schedule {seed + 1}: {what}")
+            return
+    pytest.fail(f"{bug.name}: not found in {SCHEDULES} schedules")
