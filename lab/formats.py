@@ -183,7 +183,7 @@ class PullFormat:
 
     def request(self, message: Message, text: Text) -> HttpRequest:
         if isinstance(message, Check):
-            tag = {"If-None-Match": f'"{message.offset}"'}
+            tag = {"If-None-Match": _tag(message.offset, message.epoch)}
             return HttpRequest("GET", "/head", {"consumer": str(message.consumer)}, tag)
         query = {"consumer": str(message.consumer)}
         if isinstance(message, Seek):
@@ -203,7 +203,9 @@ class PullFormat:
         consumer = whole(query.get("consumer", 0), "consumer")
         if request.path == "/head":
             tag = request.headers.get("If-None-Match", '"0"')
-            return Check(consumer, whole(tag.strip('"'), "If-None-Match"))
+            epoch, _, offset = tag.strip('"').rpartition("-")
+            name = "If-None-Match"
+            return Check(consumer, whole(offset, name), whole(epoch or 0, name))
         if request.path == "/offset":
             to = query.get("to", "earliest")
             return Seek(consumer, to if to in ("earliest", "latest") else seconds(to, "to"))
@@ -293,6 +295,11 @@ class PushFormat:
             return Ack(*delivery)
         wait = response.headers.get("Retry-After") if response.status == 429 else None
         return Nack(*delivery, retry_after=seconds(wait, "Retry-After") if wait else 0.0)
+
+
+def _tag(offset: int, epoch: int) -> str:
+    """Return the entity tag of the first `offset` records of a log."""
+    return f'"{epoch}-{offset}"' if epoch else f'"{offset}"'
 
 
 def _again(attempt: int) -> str:

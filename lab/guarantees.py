@@ -88,17 +88,33 @@ def allowance(scenario: Scenario, strategy: Strategy) -> Allowance | None:
     for fault in scenario.faults:
         for harm in _harms(fault, care, scenario, strategy):
             total.add(harm, fault)
+    acks = scenario.producer.acks
+    if getattr(strategy, "overflow", "") == "block" and acks == "retry":
+        total.add(Harm(again=math.inf, reordered=True), "a blocked producer repeats itself")
     if scenario.poison:
         total.add(Harm(given_up=True, again=math.inf), "poison")
-    if getattr(strategy, "overflow", "") == "disconnect" and not care.replay:
-        total.add(LOSES_ALL, "slow consumers are disconnected")
+    if getattr(strategy, "overflow", "") == "disconnect":
+        lost = 0.0 if care.replay else math.inf
+        again = 0.0 if care.until == "sent" else math.inf
+        total.add(Harm(lost=lost, again=again), "slow consumers are disconnected")
     if care.gives_up:  # a sender that waits too short a time repeats itself even without a fault
         slow = scenario.workload.work.mean * 20 > getattr(strategy, "timeout", math.inf)
         total.add(Harm(again=math.inf, given_up=True) if slow else HARMLESS, "a short time-out")
+    if strategy.shared and _works_too_long(scenario, strategy):
+        total.add(Harm(again=math.inf), "work that takes longer than max_poll")
     return total
 
 
+def _works_too_long(scenario: Scenario, strategy: Strategy) -> bool:
+    """Say whether the work on one answer may take a member of a group longer than it is given."""
+    work, limit = scenario.workload, getattr(strategy, "max_poll", math.inf)
+    most = min(getattr(strategy, "max_records", 1), work.arrivals.mean_rate * work.duration)
+    return work.work.mean * most > limit / 2
+
+
 def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> Iterator[Harm]:
+    if strategy.shared and getattr(fault, "link", "delivery") == "delivery":
+        yield _moves(care, fault)
     if isinstance(fault, ConsumerCrash):
         if not isinstance(strategy.wire, Call):
             yield _crash(care)
@@ -122,9 +138,19 @@ def _crash(care: Care) -> Harm:
         return Harm(again=care.window, given_up=care.gives_up, reordered=True)
     if care.until == "each" or care.replay and care.until == "sent":
         return Harm(again=ONE)
-    if care.until in ("received", "before_work", "fetched"):
-        return Harm(lost=care.window, given_up=care.gives_up, again=ONE)
+    if care.until == "received":
+        return Harm(lost=care.window, again=care.window, given_up=care.gives_up)
+    if care.until in ("before_work", "fetched"):
+        return Harm(lost=care.window)
     return LOSES_ALL
+
+
+def _moves(care: Care, fault: Fault) -> Harm:
+    """What it does if meanwhile a member of a group seems to be gone, perhaps several times."""
+    times = 1 + fault.duration // care.patience
+    if care.until == "before_work":
+        return Harm(lost=care.window * times, reordered=True)
+    return Harm(again=care.window * times, reordered=True)
 
 
 def _network(care: Care) -> Harm:
@@ -140,10 +166,13 @@ def _restart(care: Care, scenario: Scenario) -> Harm:
     """What the restart of the broker does."""
     if not scenario.durable:
         return LOSES_ALL
+    window = care.window * scenario.workload.consumers
     if care.until in ("worked", "received"):
-        return Harm(again=care.window, given_up=care.gives_up, reordered=True)
+        if care.gives_up and care.window > 1:  # the cursor waits for the oldest that has no answer
+            window = math.inf
+        return Harm(again=window, given_up=care.gives_up, reordered=True)
     if care.until == "fetched":
-        return Harm(lost=care.window)
+        return Harm(lost=window)
     return HARMLESS if care.replay else LOSES_ALL
 
 

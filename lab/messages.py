@@ -139,10 +139,14 @@ class OutOfRange(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Consumer to pull broker: is there anything from `offset` on? (A conditional GET.)"""
+    """Consumer to pull broker: is there anything from `offset` on? (A conditional GET.)
+
+    The offset is one of the log of that `epoch`: in another log there is always something new.
+    """
 
     consumer: int
     offset: int
+    epoch: int = 0
 
 
 class Status(NamedTuple):

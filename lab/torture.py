@@ -150,7 +150,7 @@ def _strategy(rng: Rng) -> Strategy:
 
 def _fault(rng: Rng, duration: float, consumers: int) -> Fault:
     kind = FAULTS[int(rng.integers(len(FAULTS)))]
-    found: dict[str, Any] = {"at": round(float(rng.uniform(0, duration)), 4)}
+    found: dict[str, Any] = {"at": round(float(rng.uniform(0, 0.99 * duration)), 4)}
     if kind.model_fields["duration"].default:
         found["duration"] = round(float(rng.uniform(0.05, 0.5)), 4)
     if "consumer" in kind.model_fields:
@@ -203,10 +203,10 @@ def shrink(schedule: Schedule, run: Run) -> Schedule:
         if judge(schedule._replace(only=fewer), run)[0]:
             only.remove(fault)
     small = schedule._replace(only=tuple(only))
-    count = schedule.messages or len(whole.workload.draw(0))
-    while count > 1 and judge(small._replace(messages=count // 2), run)[0]:
-        count //= 2
-    return small._replace(messages=count)
+    count = (schedule.messages or len(whole.workload.draw(0))) // 2
+    while count and judge(small._replace(messages=count), run)[0]:
+        small, count = small._replace(messages=count), count // 2
+    return small
 
 
 def simulated(scenario: Scenario, strategy: Strategy) -> Trace:

@@ -94,7 +94,7 @@ class Poller:
             return self._worked(message, now)
         if isinstance(message, Disconnected):
             return self._failed(now) if self.asked else ()
-        if not self.asked:
+        if not self.asked or self._is_stale(message):
             return ()
         self.asked = False
         self.backoff.succeeded()
@@ -109,6 +109,11 @@ class Poller:
             self.offset, self.epoch = message.start, message.epoch
             return (self._fetch(now),)
         return ()
+
+    def _is_stale(self, message: Message) -> bool:
+        """Say whether this answers a request that was given up and repeated."""
+        known = isinstance(message, Records) and not self.how.destructive
+        return known and message.offset < self.offset and message.epoch == self.epoch
 
     def _records(self, answer: Records, now: float) -> Sequence[Message]:
         self.first, self.epoch = answer.offset, answer.epoch
@@ -161,7 +166,7 @@ class Poller:
         if self.seeks:
             return self._asks(Seek(self.index, self.how.begin), now)
         if self.how.check_first:
-            return self._asks(Check(self.index, self.offset), now)
+            return self._asks(Check(self.index, self.offset, self.epoch), now)
         return self._fetch(now)
 
     def _fetch(self, now: float) -> Message:

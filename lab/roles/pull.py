@@ -58,7 +58,7 @@ class PullBroker:
             replies.extend(self._fetch(message, now))
             return replies
         if isinstance(message, Check):
-            return (Status(message.consumer, self.log.end, self.log.end != message.offset),)
+            return (self._check(message),)
         if isinstance(message, Seek):
             return (Found(message.consumer, self._offset(message.to), self.log.epoch),)
         if isinstance(message, Disconnected):
@@ -76,6 +76,13 @@ class PullBroker:
         replies.extend(self._expire(now))
         replies.extend(self._answer_held(now))
         return replies
+
+    def _check(self, check: Check) -> Status:
+        log = self.log
+        if check.epoch == log.epoch and log.start <= check.offset <= log.end:
+            self.position[check.consumer] = check.offset
+        changed = log.end != check.offset or log.epoch != check.epoch
+        return Status(check.consumer, log.end, changed)
 
     def _offset(self, to: str | float) -> int:
         if isinstance(to, str):

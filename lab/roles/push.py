@@ -266,7 +266,7 @@ class PushBroker:
             return ()
         session = self.sessions[delivery.consumer]
         if not session.writable:  # it waits for the connection like everything else
-            self._put_back(session, [delivery], now)
+            self._put_back(session, [delivery._replace(attempt=delivery.attempt - 1)], now)
             return ()
         self._watch(delivery, now)
         return (delivery,)

@@ -37,8 +37,11 @@ class Greeting(Told):
     def __init__(self, actor: "Actor", message: Any, rank: int, connection: "Connection") -> None:
         super().__init__(actor, message, rank)
         self.connection = connection
+        self.number = connection.number
 
     def run(self, now: int, begun: int) -> int:
+        if self.connection.number != self.number or not self.connection.is_open:
+            return now  # it broke again before it was heard
         self.connection.greeted = True
         return super().run(now, begun)
 
@@ -60,6 +63,7 @@ class Connection:
         self.consumer = consumer
         self.is_open = True
         self.greeted = True
+        self.number = 0  # how often it was opened again
         self.down = 0  # how many faults keep it from being made
         self.silent = 0  # how many make everything vanish
         self.losing: set[Link] = set()  # whose next message is lost
@@ -142,6 +146,7 @@ class Connection:
         else:
             broker = self.there.sender
             self.greeted = False
+            self.number += 1
             broker.loop.add(at, ARRIVAL, Greeting(broker, first, next(self.ranks), self))
 
     def _tell(self, actor: "Actor", message: Any, at: int) -> None:

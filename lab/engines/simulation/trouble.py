@@ -178,8 +178,8 @@ class Trouble:
         run = self.run_
         run.source.plan()
         end = run.workload.duration + run.scenario.drain
-        self.over = max((stop.at for stop in self.schedule), default=0)
-        self.over = max(self.over, int(run.record.created[-1] * SECOND))
+        last = max((fault.until for fault in run.scenario.faults), default=0.0)
+        self.over = int(max(last, run.record.created[-1]) * SECOND)
         every = int((run.scenario.sample or 0) * SECOND)
         stops = iter([*self.schedule, Stop(int(end * SECOND), 0, lambda: None)])
         following, sample_at, check_at = next(stops), 0 if every else 2**62, self.over
