@@ -113,7 +113,8 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `noise` is the standard deviation of the logarithm of every cost, drawn for each loop turn, and
-    `drift` that of the speed of the whole machine, drawn for each run.
+    `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable
+    log takes to have an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()
@@ -125,6 +126,7 @@ class Physics(Description):
     noise: Number = 0.0
     stalls: Stalls = Stalls()
     drift: Annotated[Number, Field(ge=0)] = 0.0
+    sync: Seconds = 0.0
     cores: Count = 2
     pins: dict[str, Natural] = Field(default={"source": 0, "broker": 1, "target": 0})
 

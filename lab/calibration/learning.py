@@ -4,10 +4,13 @@ import json
 import math
 import os
 import socket
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -25,7 +28,15 @@ from lab.physics import SCHEMA, Calibrated, Physics, load, read
 
 PROBE, QUICK_PROBE = 4.0, 1.0  # seconds
 UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
+APPENDS = 50  # to a log on disk
 FEWEST_LATE = 5  # stalled messages from which stalls can be told
+
+
+class Direct(NamedTuple):
+    """What is read off the machine without runs: bytes that a socket holds, seconds of an append."""
+
+    buffer: int = 0
+    sync: float = 0.0
 
 
 def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
@@ -35,7 +46,7 @@ def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any
     """
     made = origin(quick, progress)
     samples = measure(quick, progress)
-    return learn(samples, socket_buffer(), made, quick, progress)
+    return learn(samples, Direct(socket_buffer(), safe_append()), made, quick, progress)
 
 
 def origin(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
@@ -54,7 +65,7 @@ def origin(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
 
 def learn(
     samples: Sequence[Sample],
-    buffer: int = 0,
+    direct: Direct = Direct(),  # noqa: B008
     origin: dict[str, Any] | None = None,
     quick: bool = False,
     progress: Progress = silent,
@@ -63,7 +74,7 @@ def learn(
 
     The same runs give the same contents. `origin` says where they come from.
     """
-    fixed = Fixed(buffer, *_stalls(samples), _drift(samples))
+    fixed = Fixed(direct.buffer, *_stalls(samples), _drift(samples), direct.sync)
     effort = QUICK if quick else FULL
     found = fit(samples, fixed, effort, progress, workers=len(os.sched_getaffinity(0)))
     manifest = {
@@ -135,6 +146,22 @@ def socket_buffer() -> int:
         except BlockingIOError:
             pass
         return held
+
+
+def safe_append() -> float:
+    """Return how long a durable log takes to have a record on disk, in seconds."""
+    from lab.engines.loopback.journal import SqliteJournal  # not needed to learn
+
+    times = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteJournal(Path(folder) / "log.sqlite")) as journal,
+    ):
+        for i in range(APPENDS):
+            begun = time.perf_counter()
+            journal.append(i, [i], None, 0.0)
+            times.append(time.perf_counter() - begun)
+    return float(f"{np.median(times):.4g}")
 
 
 def described(data: dict[str, Any]) -> Iterator[str]:

@@ -65,12 +65,13 @@ LARGE = 1_000  # bytes from which each one counts
 
 
 class Fixed(NamedTuple):
-    """What is not fitted but measured directly: bytes of socket buffer, stalls, and the drift."""
+    """What is measured directly: bytes of socket buffer, stalls, the drift, a safe append."""
 
     buffer: int = 0
     stall_rate: float = 0.0
     stall_mean: float = 0.0
     drift: float = 0.0
+    sync: float = 0.0
 
 
 def matters(name: str, scenario: Scenario) -> bool:
@@ -123,6 +124,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             "noise": values["noise"],
             "stalls": {"rate": fixed.stall_rate, "mean": fixed.stall_mean},
             "drift": fixed.drift,
+            "sync": fixed.sync,
             "cores": len(os.sched_getaffinity(0)),
         },
         "physics",

@@ -69,7 +69,8 @@ def validate(
     points = [*_calibrated(quick), *held_out(quick)]
     measured, rejected = _measure(points, plan.segments(quick), repeats, progress)
     samples = list(_samples(points, measured))
-    data = learning.learn(samples, learning.socket_buffer(), origin, quick, progress)
+    direct = learning.Direct(learning.socket_buffer(), learning.safe_append())
+    data = learning.learn(samples, direct, origin, quick, progress)
     costs = learning.calibrated(data)
     observations = [
         _observe(point, measured[i], costs, progress, (i, len(points)))

@@ -11,18 +11,22 @@ from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import NOTHING, SECOND, Core, EventLoop, charge, depend
-from lab.engines.simulation.prices import FETCH, Quotes, prices
+from lab.engines.simulation.prices import FETCH, TYPICAL, Quotes, prices
 from lab.engines.simulation.record import Record
-from lab.messages import Deliver, Fetch, Publish, Records
+from lab.engines.simulation.trouble import Trouble
+from lab.faults import SlowConsumer
+from lab.messages import Accepted, Assigned, Deliver, Fetch, Publish, Records
 from lab.physics import Physics
-from lab.roles import Producer
+from lab.roles import Log, Producer
+from lab.roles.partition import ranges
 from lab.scenario import Scenario
-from lab.strategies import BrokerSetting, Call, Exchange, Strategy, Stream
+from lab.strategies import BrokerSetting, Call, ConsumerGroup, Exchange, Start, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Counters, Trace
 from lab.workload import Messages
 
 NOISE_STREAM, DRIFT_STREAM = 3, 4  # the workload's own draws use the streams before
+SOURCE, BROKER = 100_000, 200_000  # whose luck it is; consumers have their own numbers
 
 
 class Simulation:
@@ -41,29 +45,31 @@ class Simulation:
         self.finished = self.env.event()
         self.layout = common.layout(scenario, strategy)
         self.tracked = common.acknowledges(strategy)
-        self.record = Record(self.messages, self.workload.consumers)
+        self.record = Record(self.messages, self.workload.consumers, strategy.shared)
         self.shared = Run(self.record, self.tracked, self._finish)
+        self.troubled = bool(scenario.faults or scenario.sample)
+        self.record.has_work |= bool(scenario.poison or scenario.faults)
+        self.answers: Link | None = None
+        self.consumers: list[Consumer] = []
         self.links: list[Link] = []
         self.ranks = iter(range(10**9))
         self._build()
 
     def _build(self) -> None:
         self.loops = self._event_loops()
-        setting = BrokerSetting(
-            self.workload.consumers, self.scenario.retention.limits(), self.record.sizes
-        )
         loops, place, run = self.loops, self.layout, self.shared
         if isinstance(self.strategy.wire, Call):
             for loop in loops.values():
                 loop.step = NOTHING  # it is part of what a call costs
-        producer = Producer(self.record.created)
+        policy = self.scenario.producer.policy()
+        producer = Producer(self.record.created, policy, self.luck(SOURCE))
         self.source = Source(producer, loops[place.source], run, next(self.ranks))
-        role = self.strategy.broker(setting)
+        role = self.strategy.broker(self.setting())
         self.broker = Broker(role, loops[place.broker], run, next(self.ranks))
         wire, ingest = self.strategy.wire, place.ingest
         published = Quotes(prices(ingest, self.physics), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
-        asks = next((m for m in self.strategy.consumer(0).wake(0.0) if isinstance(m, Fetch)), FETCH)
+        asks = _typical_fetch(self.strategy, self.workload.consumers)
         costs = prices(wire, self.physics, asks)
         self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
         if costs.resume:
@@ -71,22 +77,59 @@ class Simulation:
         kind = Records if common.polls(wire) else Deliver
         self.broker.outlet = Quotes(costs, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)
+        self.broker.ingest_link = self.source.broker
+        if self.scenario.durable:
+            self.broker.sync = int(self.physics.sync * SECOND)
+        if policy.acks != "none":
+            self._answer_producer(ingest)
         for index in range(self.workload.consumers):
             self._add_consumer(index, wire)
         answers = not isinstance(wire, Stream) or self.tracked
         links = self.links if answers else [self.links[0], *self.links[2::2]]
         pairs = {(link.sender.loop, link.receiver.loop) for link in links}
+        if self.troubled:
+            pairs |= {(b, a) for a, b in pairs}
         depend(list(loops.values()), pairs)
+
+    def setting(self, kept: Log | None = None, epoch: int = 0) -> BrokerSetting:
+        """Return what a broker begins with."""
+        scenario = self.scenario
+        return BrokerSetting(
+            self.workload.consumers,
+            scenario.retention.limits(),
+            self.record.sizes,
+            kept,
+            scenario.durable,
+            epoch,
+            self.luck(BROKER + epoch),
+        )
+
+    def luck(self, who: int) -> Iterator[float]:
+        return common.luck(self.workload.seed, self.replication, who)
+
+    def _answer_producer(self, ingest: Wire) -> None:
+        """Have the broker tell the producer what it accepted."""
+        quotes = prices(ingest, self.physics).without_records()
+        self.broker.quotes = {**self.broker.quotes, Accepted: quotes[Accepted]}
+        self.source.answer = quotes[Accepted]
+        physics = None if isinstance(ingest, Call) else self.physics.link
+        self.answers = Link(self.broker, self.source, 0, next(self.ranks), physics)
+        self.broker.producer = self.answers
 
     def _add_consumer(self, index: int, wire: Wire) -> None:
         rank = next(self.ranks)
         next(self.ranks)  # the worker's
-        loop = self.loops[self.layout.target]
-        consumer = Consumer(self.strategy.consumer(index), loop, self.shared, rank, index)
+        loop = self.loops[self.layout.targets[index]]
+        role = self.strategy.consumer(index, Start(luck=self.luck(index)))
+        consumer = Consumer(role, loop, self.shared, rank, index)
+        consumer.poison = frozenset(self.scenario.poison)
+        consumer.faults = [f for f in self.scenario.faults if isinstance(f, SlowConsumer)]
         consumer.quotes, consumer.inbound = self.broker.quotes, self.broker.outlet
         consumer.broker = self._link(consumer, self.broker, index, wire)
+        consumer.broker.gated = False
         consumer.inlet = self._link(self.broker, consumer, index, wire)
         self.broker.consumers.append(consumer.inlet)
+        self.consumers.append(consumer)
         consumer.run(0, 0)  # subscribes, or sends the first poll, before the first message
 
     def _event_loops(self) -> dict[str, EventLoop]:
@@ -108,14 +151,19 @@ class Simulation:
         return link
 
     def _finish(self) -> None:
-        if not self.finished.triggered:
+        if not self.finished.triggered and not self.troubled:
             self.finished.succeed()
             for loop in self.loops.values():
                 loop.horizon = 0  # no more looking ahead
 
     def run(self) -> Trace:
         """Run until every message is settled, or the time to drain is over."""
-        if len(self.messages):
+        trouble = None
+        if self.troubled and len(self.messages):
+            trouble = Trouble(self)
+            with _no_garbage_collection():
+                trouble.run()
+        elif len(self.messages):
             self.source.plan()
             limit = int((self.workload.duration + self.scenario.drain) * SECOND)
             deadline = self.env.timeout(limit)
@@ -127,8 +175,10 @@ class Simulation:
             self.scenario, self.strategy, "simulation", self.replication, len(self.messages)
         )
         manifest["physics"] = self.physics.model_dump(mode="json")
-        trace = self.record.trace(self.strategy.brokerless, Counters(), manifest)
-        return Trace(**{**vars(trace), "counters": self._counters(trace)})
+        drained = trouble.drained() if trouble else None
+        trace = self.record.trace(self.strategy.brokerless, Counters(), manifest, drained)
+        places = trouble.places() if trouble else {}
+        return Trace(**{**vars(trace), "counters": self._counters(trace), "places": places})
 
     def _counters(self, trace: Trace) -> Counters:
         back, out, wire = self.links[1::2], self.links[2::2], self.strategy.wire
@@ -145,12 +195,23 @@ class Simulation:
             bytes_in=_bytes(self.links[:1]),
             bytes_out=_bytes(out),
             bytes_back=_bytes(back),
-            peak_queue=common.peak_queues(accepted, trace.started, self.workload.consumers),
+            peak_queue=common.peak_queues(accepted, trace.started, self.record.consumers),
             log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
             elapsed=max(loop.busy_until for loop in self.loops.values()) / SECOND,
             cpu_seconds={side: loop.cpu / SECOND for side, loop in self.loops.items()},
             wake_ups={side: loop.wake_ups for side, loop in self.loops.items()},
+            events=self.broker.events(),
         )
+
+
+def _typical_fetch(strategy: Strategy, consumers: int) -> Fetch:
+    """Return a fetch of the size that most have."""
+    consumer = strategy.consumer(0)
+    outputs = consumer.wake(0.0)
+    if isinstance(strategy, ConsumerGroup):
+        mine = tuple((number, TYPICAL) for number in ranges(strategy.partitions, consumers)[0])
+        outputs = consumer.receive(Assigned(0, 1, mine), 0.0)
+    return next((m for m in outputs if isinstance(m, Fetch)), FETCH)
 
 
 def _at_speed_of_run(physics: Physics, seed: int, replication: int) -> Physics:
