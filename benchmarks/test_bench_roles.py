@@ -10,7 +10,17 @@ from figures import note_rate
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from lab.messages import Ack, Deliver, Fetch, Publish, Records, Subscribe, Worked
-from lab.roles import Log, Poller, Producer, PullBroker, PushBroker, PushConsumer, Retention
+from lab.roles import (
+    Log,
+    Poller,
+    Polling,
+    Producer,
+    PullBroker,
+    PushBroker,
+    PushConsumer,
+    PushReception,
+    Retention,
+)
 from lab.roles.push import PushPolicy
 
 STEPS = 1_000
@@ -69,7 +79,7 @@ def pull_broker_answers_a_held_request() -> None:
 
 def push_consumer_works_and_acks() -> None:
     """A delivery is worked on and acknowledged. Two messages in a step."""
-    consumer = PushConsumer(0, acks=True)
+    consumer = PushConsumer(0, PushReception("after_work"))
     worked = Worked(0)
     for i, now in enumerate(TIMES):
         consumer.receive(Deliver(0, i, (i,)), now)
@@ -78,7 +88,7 @@ def push_consumer_works_and_acks() -> None:
 
 def poller_asks_and_works() -> None:
     """Wake up and ask; get a record, work on it, plan the next wake-up."""
-    poller = Poller(0, interval=1e-3, max_records=READ)
+    poller = Poller(0, Polling(interval=1e-3, max_records=READ))
     worked = Worked(0)
     for i, now in enumerate(TIMES):
         poller.wake(now)

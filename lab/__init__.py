@@ -17,6 +17,7 @@ from lab.prediction import predict
 from lab.scenario import Retention, Scenario
 from lab.strategies import (
     STRATEGIES,
+    ConsumerGroup,
     HttpIngest,
     InProcessLongPoll,
     LongPoll,
@@ -61,6 +62,7 @@ __all__ = [
     "STRATEGIES",
     "Comparison",
     "Constant",
+    "ConsumerGroup",
     "Exponential",
     "Forecast",
     "HttpIngest",

@@ -141,7 +141,7 @@ def _work(trace: Trace) -> Iterator[Finding]:
     delivered = trace.fate == Fate.DELIVERED
     never = delivered & (trace.completions < 1)
     yield _find(trace, "delivered", never, _say("delivered, yet its work was never done"))
-    more = trace.completions > trace.attempts
+    more = (trace.completions > trace.attempts) & (trace.attempts > 0)
     if not trace.manifest.get("brokerless"):
         yield _find(trace, "effort", more, _say("worked on more often than it was sent"))
 

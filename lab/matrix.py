@@ -15,7 +15,7 @@ from lab.compare import Progress, silent
 from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkDown, LostResponse, SlowConsumer
 from lab.guarantees import allowance
 from lab.scenario import Producer, Scenario
-from lab.strategies import LongPoll, ShortPoll, Strategy, Webhook, WebSocketPush
+from lab.strategies import ConsumerGroup, LongPoll, ShortPoll, Strategy, Webhook, WebSocketPush
 from lab.trace import Fate, Trace
 from lab.workload import Constant, Poisson, Workload
 
@@ -41,6 +41,7 @@ class Row:
     name: str
     strategy: Strategy
     expected: tuple[str, ...]
+    consumers: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,12 @@ ROWS = (
         LongPoll(max_records=QUEUE, timeout=0.5),
         ("D", "W", "W", "L", "W"),
     ),
+    Row(
+        "consumer group, commit after work",
+        ConsumerGroup(max_records=QUEUE, session_timeout=0.4, heartbeat=0.1, timeout=0.5),
+        ("DR", "DR", "DR", "LR", "DR"),
+        consumers=3,
+    ),
 )
 
 
@@ -148,6 +155,7 @@ def scenario(row: Row, column: Column) -> Scenario:
         size=Constant(value=SIZE),
         work=Constant(value=WORK),
         duration=SECONDS,
+        consumers=row.consumers,
         seed=5,
     )
     return Scenario(

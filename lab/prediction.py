@@ -98,7 +98,7 @@ class Rehearsal:
         used, elapsed = used_seconds(trace, physics), trace.counters.elapsed or math.inf
         busy = {resource: seconds / elapsed for resource, seconds in used.items()}
         most = max(seconds for resource, seconds in used.items() if resource.kind == "core")
-        messages = max(1, len(trace) // self.scenario.workload.consumers)
+        messages = max(1, len(trace) // trace.manifest["consumers"])
         return Seen(summarise(trace), _quantiles(trace), busy, most / messages)
 
     def estimate(self, figure: Callable[[Seen], float]) -> Estimate:

@@ -157,7 +157,8 @@ class Scenario(Description):
 
     def warnings(self) -> list[str]:
         """Say what makes steady-state figures of this scenario meaningless, if anything does."""
-        busy = self.workload.utilisation
+        shared = all(strategy.shared for strategy in self.strategies)
+        busy = self.workload.utilisation / (self.workload.consumers if shared else 1)
         if busy < 1:
             return []
         text = "the backlog grows and latency depends on how long the run lasts"

@@ -8,6 +8,7 @@ from lab.forms import (
     Case,
     Prediction,
     Promise,
+    consumer_group,
     long_poll,
     poll_then_pull,
     request_push,
@@ -17,6 +18,7 @@ from lab.forms import (
 from lab.forms.case import MUCH
 from lab.scenario import Scenario
 from lab.strategies import (
+    ConsumerGroup,
     HttpIngest,
     InProcessLongPoll,
     LongPoll,
@@ -38,6 +40,7 @@ FORMS: dict[type[Strategy], Promise] = {
     ShortPoll: short_poll,
     PollThenPull: poll_then_pull,
     LongPoll: long_poll,
+    ConsumerGroup: consumer_group,
     InProcessLongPoll: long_poll,
 }
 

@@ -17,6 +17,7 @@ from lab.compare import Progress, silent
 from lab.faults import FAULTS, BrokerRestart, ConsumerCrash, Fault, LinkFault, StalledLoop
 from lab.scenario import Producer, Retention, Scenario
 from lab.strategies import (
+    ConsumerGroup,
     HttpIngest,
     LongPoll,
     PollThenPull,
@@ -91,7 +92,7 @@ def draw(seed: int) -> Scenario:
     strategy = _strategy(rng)
     duration = float(rng.uniform(0.2, 1.5))
     rate = float(rng.uniform(10, 60))
-    consumers = int(rng.choice([1, 1, 2]))
+    consumers = int(rng.choice([2, 3] if strategy.shared else [1, 1, 2]))
     arrivals = Poisson(rate=rate) if rng.random() < 0.5 else Periodic(rate=rate)
     work = float(rng.choice([0.0, 0.001, 0.01]))
     workload = Workload(
@@ -121,7 +122,7 @@ def draw(seed: int) -> Scenario:
 
 
 def _strategy(rng: Rng) -> Strategy:
-    kind = int(rng.integers(8))
+    kind = int(rng.integers(9))
     most = int(rng.choice([1, 5, 100]))
     commit = str(rng.choice(["after_work", "before_work", "each"]))
     push = {"timeout": 0.4, "retry_first": 0.05, "retry_limit": 0.5, "attempts": 20}
@@ -145,7 +146,12 @@ def _strategy(rng: Rng) -> Strategy:
         return ShortPoll(interval=0.05, **pull, destructive=bool(rng.random() < 0.3))
     if kind == 6:
         return PollThenPull(interval=0.05, **pull)
-    return LongPoll(**pull, max_wait=0.3)
+    if kind == 7:
+        return LongPoll(**pull, max_wait=0.3)
+    commit = "before_work" if commit == "before_work" else "after_work"
+    few = {"partitions": int(rng.integers(1, 5)), "max_records": most, "commit": commit}
+    times = {"session_timeout": 0.3, "heartbeat": 0.1, "max_poll": 1.0, "timeout": 0.4}
+    return ConsumerGroup(**few, **times, max_wait=0.2)
 
 
 def _fault(rng: Rng, duration: float, consumers: int) -> Fault:

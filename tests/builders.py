@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lab.trace import STAMPS, Counters, Fate, Trace
+from lab.trace import PATH, STAMPS, Counters, Fate, Trace
 
 TYPES = {
     "message": np.int32,
     "consumer": np.int16,
     "size": np.int32,
     "attempts": np.int16,
+    "completions": np.int16,
     "fate": np.int8,
 }
 
@@ -31,13 +32,15 @@ def trace(
     start = np.asarray(created, dtype=float)
     rows = len(start)
     step = np.broadcast_to(np.asarray(latency, dtype=float), rows) / 6
-    filled: dict[str, Any] = {name: start + i * step for i, name in enumerate(STAMPS)}
+    filled: dict[str, Any] = {name: start + i * step for i, name in enumerate(PATH)}
     filled |= {
         "message": np.arange(rows),
         "consumer": np.zeros(rows),
         "size": np.full(rows, 100),
         "acked": np.full(rows, np.nan),
+        "accepted": np.full(rows, np.nan),
         "attempts": np.ones(rows),
+        "completions": np.ones(rows),
         "fate": np.full(rows, Fate.DELIVERED),
     }
     filled |= columns
@@ -54,6 +57,7 @@ def undelivered(whole: Trace, *rows: int, fate: Fate = Fate.DROPPED) -> Trace:
     columns = {name: column.copy() for name, column in whole.columns().items()}
     columns["fate"][list(rows)] = fate
     columns["attempts"][list(rows)] = 0
+    columns["completions"][list(rows)] = 0
     for name in STAMPS[3:]:
         columns[name][list(rows)] = np.nan
     return Trace(counters=whole.counters, manifest=whole.manifest, **columns)

@@ -56,7 +56,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown top key": (scenario(stratgies=[]), "no such key; did you mean 'strategies'?"),
     "unknown arrivals key": (arrivals(rat=3), "workload.arrivals.rat: no such key; did you mean"),
-    "nothing near": (scenario(zzz=1), "zzz: no such key; known are drain, name,"),
+    "nothing near": (scenario(zzz=1), "zzz: no such key; known are drain, durable,"),
     "unknown kind": (strategy(kind="Pigeon"), "strategies[0].kind: got 'Pigeon'; need 'WebSocket"),
     "no kind": (scenario(strategies=[{}]), "strategies[0].kind: missing"),
     "no workload": ({"strategies": []}, "workload: missing"),

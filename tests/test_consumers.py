@@ -2,7 +2,7 @@
 
 from transcripts import check
 
-from lab.roles import Poller, PushConsumer
+from lab.roles import Poller, Polling, PushConsumer, PushReception
 
 
 def test_push_consumer_works_in_order() -> None:
@@ -26,7 +26,7 @@ def test_push_consumer_works_in_order() -> None:
 
 def test_push_consumer_acknowledges_after_the_work() -> None:
     check(
-        PushConsumer(3, acks=True),
+        PushConsumer(3, PushReception("after_work")),
         """
         0.000 wake
         0.000 -> Subscribe(consumer=3)
@@ -44,7 +44,7 @@ def test_push_consumer_acknowledges_after_the_work() -> None:
 
 def test_push_consumer_stops_reading_when_its_queue_is_full() -> None:
     check(
-        PushConsumer(0, queue=3),
+        PushConsumer(0, PushReception(queue=3)),
         """
         0.000 wake
         0.000 -> Subscribe()
@@ -62,7 +62,7 @@ def test_push_consumer_stops_reading_when_its_queue_is_full() -> None:
 
 def test_idempotent_consumer_works_on_each_message_once() -> None:
     check(
-        PushConsumer(0, acks=True, idempotent=True),
+        PushConsumer(0, PushReception("after_work", idempotent=True)),
         """
         0.000 wake
         0.000 -> Subscribe()
@@ -82,7 +82,7 @@ def test_idempotent_consumer_works_on_each_message_once() -> None:
 
 def test_short_poll_pauses_after_answer_and_work() -> None:
     check(
-        Poller(0, interval=0.5, max_records=100),
+        Poller(0, Polling(interval=0.5, max_records=100)),
         """
         0.000 wake
         0.000 -> Fetch(offset=0, max_records=100)
@@ -92,6 +92,7 @@ def test_short_poll_pauses_after_answer_and_work() -> None:
         0.520 <- Records(offset=0, messages=[0, 1])
         0.520 -> Work(messages=[0, 1])
         1.200 <- Worked()
+        1.200 -> Save(offset=2)
         1.700 wake
         1.700 -> Fetch(offset=2, max_records=100)
         9.000 end
@@ -101,7 +102,7 @@ def test_short_poll_pauses_after_answer_and_work() -> None:
 
 def test_long_poll_asks_again_at_once() -> None:
     check(
-        Poller(1, interval=0, max_records=10, min_records=2, max_wait=1.5),
+        Poller(1, Polling(interval=0, max_records=10, min_records=2, max_wait=1.5)),
         """
         0.000 wake
         0.000 -> Fetch(consumer=1, offset=0, max_records=10, min_records=2, max_wait=1.5)
@@ -110,6 +111,7 @@ def test_long_poll_asks_again_at_once() -> None:
         1.700 <- Records(consumer=1, offset=0, messages=[0, 1])
         1.700 -> Work(consumer=1, messages=[0, 1])
         1.800 <- Worked(consumer=1)
+        1.800 -> Save(consumer=1, offset=2)
         1.800 -> Fetch(consumer=1, offset=2, max_records=10, min_records=2, max_wait=1.5)
         9.000 end
         """,
@@ -118,7 +120,7 @@ def test_long_poll_asks_again_at_once() -> None:
 
 def test_poll_then_pull_pulls_only_what_is_new() -> None:
     check(
-        Poller(0, interval=0.5, max_records=10, check_first=True),
+        Poller(0, Polling(interval=0.5, max_records=10, check_first=True)),
         """
         0.000 wake
         0.000 -> Check(offset=0)
@@ -130,6 +132,7 @@ def test_poll_then_pull_pulls_only_what_is_new() -> None:
         0.530 <- Records(offset=0, messages=[0, 1])
         0.530 -> Work(messages=[0, 1])
         0.600 <- Worked()
+        0.600 -> Save(offset=2)
         1.100 wake
         1.100 -> Check(offset=2)
         1.500 end
@@ -139,7 +142,7 @@ def test_poll_then_pull_pulls_only_what_is_new() -> None:
 
 def test_destructive_poll_sends_no_offset() -> None:
     check(
-        Poller(0, interval=0.5, max_records=10, destructive=True),
+        Poller(0, Polling(interval=0.5, max_records=10, destructive=True)),
         """
         0.000 wake
         0.000 -> Fetch(offset=None, max_records=10)
@@ -155,7 +158,7 @@ def test_destructive_poll_sends_no_offset() -> None:
 
 def test_poller_behind_retention_goes_on_at_the_start_of_the_log() -> None:
     check(
-        Poller(0, interval=0.5, max_records=10),
+        Poller(0, Polling(interval=0.5, max_records=10)),
         """
         0.000 wake
         0.000 -> Fetch(offset=0, max_records=10)
@@ -164,6 +167,7 @@ def test_poller_behind_retention_goes_on_at_the_start_of_the_log() -> None:
         0.020 <- Records(offset=40, messages=[40])
         0.020 -> Work(messages=[40])
         0.030 <- Worked()
+        0.030 -> Save(offset=41)
         0.530 wake
         0.530 -> Fetch(offset=41, max_records=10)
         0.900 end

@@ -19,6 +19,7 @@ from lab.formats import (
     websocket_size,
 )
 from lab.messages import (
+    Accepted,
     Ack,
     Check,
     Deliver,
@@ -65,9 +66,11 @@ def exchanged(form: HttpFormat, request: Message, response: Message) -> tuple[Pl
 @QUICK
 @given(
     message=st.one_of(
-        st.builds(Publish, messages),
-        st.builds(Deliver, st.just(3), offsets, messages, st.just(1)),
-        st.builds(Ack, st.just(3), offsets, st.just(1)),
+        st.builds(Publish, messages, st.one_of(st.none(), offsets), st.booleans()),
+        st.builds(Accepted, offsets),
+        st.builds(Deliver, st.just(3), offsets, messages, counts),
+        st.builds(Ack, st.just(3), offsets, counts),
+        st.builds(Nack, st.just(3), offsets, counts, st.just(0.0)),
         st.builds(Subscribe, consumers, st.one_of(st.none(), offsets)),
     )
 )

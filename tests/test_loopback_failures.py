@@ -19,7 +19,7 @@ from lab.engines.loopback.outlet import Outlet
 from lab.messages import Blocked, Deliver, Message
 from lab.physics import IDEAL
 from lab.roles import Poller, PushConsumer
-from lab.strategies import Strategy
+from lab.strategies import FRESH, Start, Strategy
 from lab.trace import Fate
 
 WORKLOAD = Workload(arrivals=Periodic(rate=50), duration=0.2)
@@ -37,7 +37,7 @@ class Stumbler(PushConsumer):
 class Stumble(WebSocketPush):
     """A strategy whose consumer breaks."""
 
-    def consumer(self, index: int) -> PushConsumer:
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
         return Stumbler(index)
 
 
@@ -90,8 +90,8 @@ class Oversleeper(Poller):
 class Oversleep(ShortPoll):
     """A strategy whose consumer breaks in a timer."""
 
-    def consumer(self, index: int) -> Poller:
-        return Oversleeper(index, self.interval, self.max_records)
+    def consumer(self, index: int, start: Start = FRESH) -> Poller:
+        return Oversleeper(index, self.polling())
 
 
 @on_loop

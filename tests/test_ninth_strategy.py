@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,9 @@ from lab import Periodic, Scenario, Workload, compare
 from lab.description import PositiveSeconds
 from lab.formats import PullFormat
 from lab.messages import Message, Records
-from lab.roles import Log, Poller, PullBroker
+from lab.roles import Poller, Polling, PullBroker
 from lab.scenario import override
-from lab.strategies import BrokerSetting, Exchange, Strategy
+from lab.strategies import FRESH, BrokerSetting, Exchange, Start, Strategy
 from lab.trace import Fate
 
 
@@ -22,13 +23,14 @@ class PatientPoller(Poller):
     """Pauses twice as long after each empty answer, up to `longest`; after records, `interval`."""
 
     def __init__(self, index: int, interval: float, longest: float) -> None:
-        super().__init__(index, interval, max_records=1000)
+        super().__init__(index, Polling(interval=interval, max_records=1000))
         self.shortest, self.longest = interval, longest
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Records):
-            doubled = min(2 * self.interval, self.longest)
-            self.interval = self.shortest if message.messages else doubled
+            doubled = min(2 * self.how.interval, self.longest)
+            pause = self.shortest if message.messages else doubled
+            self.how = replace(self.how, interval=pause)
         return super().receive(message, now)
 
 
@@ -44,9 +46,9 @@ class AdaptivePoll(Strategy):
         return Exchange(PullFormat(), server="broker")
 
     def broker(self, setting: BrokerSetting) -> PullBroker:
-        return PullBroker(setting.consumers, Log(setting.retention, setting.sizes))
+        return PullBroker(setting.consumers, setting.log())
 
-    def consumer(self, index: int) -> PatientPoller:
+    def consumer(self, index: int, start: Start = FRESH) -> PatientPoller:
         return PatientPoller(index, self.shortest, self.longest)
 
 
@@ -85,14 +87,15 @@ def test_its_knobs_are_turned_like_any_others() -> None:
 
 HEAD = """
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from lab import Periodic, Scenario, Workload
 from lab.description import PositiveSeconds
 from lab.formats import PullFormat
 from lab.messages import Message, Records
-from lab.roles import Log, Poller, PullBroker
-from lab.strategies import BrokerSetting, Exchange, Strategy
+from lab.roles import Poller, Polling, PullBroker
+from lab.strategies import FRESH, BrokerSetting, Exchange, Start, Strategy
 
 """
 TAIL = """

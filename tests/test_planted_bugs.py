@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lab.messages import Ack, DeadLettered, Dropped, Publish, Records, Save, Subscribe
+from lab.messages import Ack, Committed, DeadLettered, Dropped, Publish, Records, Save, Subscribe
 from lab.roles.consumer import PushConsumer
+from lab.roles.group import GroupBroker
 from lab.roles.intake import Intake
 from lab.roles.log import Log
+from lab.roles.partition import Partition
 from lab.roles.poller import Poller
 from lab.roles.producer import Producer
 from lab.roles.pull import PullBroker
@@ -195,6 +197,33 @@ def forget_the_cursor_on_reconnect(right: Callable[..., Any]) -> Callable[..., A
     return wake
 
 
+def forget_what_the_group_committed(right: Callable[..., Any]) -> Callable[..., Any]:
+    def rewind(self: Partition) -> int:
+        self.position = self.start
+        return self.position
+
+    return rewind
+
+
+def commit_what_was_fetched(right: Callable[..., Any]) -> Callable[..., Any]:
+    def take(self: Partition, max_records: int) -> Any:
+        taken = right(self, max_records)
+        self.commit(self.position)
+        return taken
+
+    return take
+
+
+def accept_a_stale_commit(right: Callable[..., Any]) -> Callable[..., Any]:
+    def commit(self: GroupBroker, message: Any, now: float) -> Any:
+        for number, offset in message.offsets:
+            partition = self.partitions[number]
+            partition.committed = partition.position = min(offset, partition.end)
+        return Committed(message.consumer)
+
+    return commit
+
+
 BUGS = [
     Bug("drop every seventeenth record", Log, "append", drop_every_seventeenth),
     Bug("expire one record too many", Log, "expire", expire_one_too_many),
@@ -215,6 +244,9 @@ BUGS = [
     Bug("newest first", PushBroker, "_pump", send_the_newest_first),
     Bug("resume one record too late", PushBroker, "_subscribe", resume_one_too_late),
     Bug("an idempotent producer without numbers", Producer, "_publish", number_repetitions_anew),
+    Bug("begin anew after a rebalance", Partition, "rewind", forget_what_the_group_committed),
+    Bug("commit for the group what was fetched", Partition, "take", commit_what_was_fetched),
+    Bug("accept a stale commit", GroupBroker, "_commit", accept_a_stale_commit),
     Bug("forget the cursor on reconnect", PushConsumer, "wake", forget_the_cursor_on_reconnect),
 ]
 

@@ -46,6 +46,7 @@ class Watched:
     def __init__(self) -> None:
         self.out: dict[int, tuple[Deliver, float]] = {}  # delivered, by offset, and since when
         self.retrying: dict[int, int] = {}  # attempts that failed
+        self.returned: dict[int, int] = {}  # those whose retry waits in the buffer, by message
         self.acked: list[int] = []
         self.dropped: list[int] = []
         self.dead: list[int] = []
@@ -120,6 +121,7 @@ class PushMachine(RuleBasedStateMachine):
             self.now = max(self.now, self.broker.wake_at)
             self._time_out()
             self._take(self.broker.wake(self.now))
+            self._return()
             assert self.broker.wake_at > self.now, "wants to be woken forever"
         self.now = until
 
@@ -129,12 +131,25 @@ class PushMachine(RuleBasedStateMachine):
                 if self.now >= since + self.policy.timeout and offset not in watched.retrying:
                     watched.retrying[offset] = delivery.attempt
 
+    def _return(self) -> None:
+        """See which retries found their connection blocked, and wait for it like all else."""
+        for who, watched in enumerate(self.seen):
+            unacked = self.broker.sessions[who].unacked
+            for offset in [o for o in watched.retrying if o not in unacked]:
+                delivery, _ = watched.out.pop(offset)
+                assert not watched.writable
+                attempts = watched.retrying.pop(offset)
+                watched.returned |= dict.fromkeys(delivery.messages, attempts)
+
     def _take(self, outputs: Iterable[Message]) -> None:
         for output in outputs:
             if isinstance(output, Deliver):
                 self._delivered(output)
             elif isinstance(output, Dropped):
-                self.seen[output.consumer].dropped.extend(output.messages)
+                watched = self.seen[output.consumer]
+                watched.dropped.extend(output.messages)
+                for m in output.messages:
+                    watched.returned.pop(m, None)
             else:
                 assert isinstance(output, DeadLettered)
                 watched = self.seen[output.consumer]
@@ -149,13 +164,16 @@ class PushMachine(RuleBasedStateMachine):
         offset = delivery.offset
         assert messages == list(range(offset, offset + len(messages)))
         assert 1 <= len(messages) <= self.policy.batch_size
-        if delivery.attempt > 1:
+        if offset in watched.retrying:
             assert watched.retrying.pop(offset) == delivery.attempt - 1
             assert list(watched.out[offset][0].messages) == messages
         else:
             assert watched.writable, "sent into a blocked connection"
-            assert offset > watched.last, "out of order, or twice"
-            watched.last = messages[-1]
+            attempts = [watched.returned.pop(m, 0) for m in messages]
+            assert max(attempts) == delivery.attempt - 1
+            for m, before in zip(messages, attempts, strict=True):
+                assert before or m > watched.last, "out of order, or twice"
+                watched.last = max(watched.last, m)
         if self.policy.acks:
             watched.out[offset] = (delivery, self.now)
         else:

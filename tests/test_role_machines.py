@@ -24,7 +24,7 @@ from lab.messages import (
     Worked,
     Writable,
 )
-from lab.roles import Log, Producer, PullBroker, PushConsumer, Retention
+from lab.roles import Log, Producer, PullBroker, PushConsumer, PushReception, Retention
 
 QUICK = settings(
     max_examples=100,
@@ -198,7 +198,7 @@ TestPull.settings = QUICK
 @given(steps=st.lists(st.one_of(st.integers(1, 3), st.none()), max_size=40), limit=COUNTS)
 def test_push_consumer_works_on_everything_in_order(steps: list[int | None], limit: float) -> None:
     """An integer is a delivery of so many messages, None the end of the work at hand."""
-    consumer = PushConsumer(0, acks=True, queue=limit)
+    consumer = PushConsumer(0, PushReception("after_work", queue=limit))
     offset, worked, acked, busy, waiting = 0, list[int](), list[int](), False, list[int]()
     for step in steps:
         if step is None and not busy:

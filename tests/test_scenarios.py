@@ -20,6 +20,7 @@ MOST_LINES = 60
 def test_the_default_comes_first() -> None:
     assert NAMES[0] == library.DEFAULT
     wanted = {"price_feed", "poll_interval", "slow_consumer", "burst", "rare_updates", "batching"}
+    wanted |= {"consumer_group"}
     assert wanted <= set(NAMES)
 
 
@@ -60,7 +61,8 @@ def test_quick_simulation_is_clean(name: str) -> None:
     for strategy in quick.strategies:
         for physics in (costs, IDEAL):
             trace = simulate(quick, strategy, physics)
-            assert len(trace) == len(quick.workload.draw()) * quick.workload.consumers
+            rows = 1 if strategy.shared else quick.workload.consumers
+            assert len(trace) == len(quick.workload.draw()) * rows
             assert not checks.check(trace), strategy.label
 
 

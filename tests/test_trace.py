@@ -113,7 +113,7 @@ def write(path: Path, head: Any, columns: dict[str, Any]) -> Path:
 
 def head(**changes: Any) -> dict[str, Any]:
     counters = dataclasses.asdict(Counters())
-    return {"schema": 1, "counters": counters, "manifest": {}} | changes
+    return {"schema": 2, "counters": counters, "manifest": {}} | changes
 
 
 GOOD = trace([0.0, 1.0, 2.0]).columns()
@@ -141,9 +141,9 @@ def test_wrong_columns_are_refused(case: str, tmp_path: Path) -> None:
 
 
 BAD_HEADS: dict[str, tuple[Any, str]] = {
-    "future": (head(schema=2), "schema: got 2; need 1"),
-    "none": (head(schema=None), "schema: got None; need 1"),
-    "list": ([1], "schema: got None; need 1"),
+    "future": (head(schema=3), "schema: got 3; need 2"),
+    "none": (head(schema=None), "schema: got None; need 2"),
+    "list": ([1], "schema: got None; need 2"),
     "counters": (head(counters={"wishes": 3}), "columns are missing or unknown"),
     "manifest": (head(manifest=7), "columns are missing or unknown"),
 }

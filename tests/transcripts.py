@@ -74,10 +74,13 @@ def read(text: str) -> Message:
 def show(message: Message) -> str:
     """Return `message` as text, without the fields that have their default."""
     plain = {name: _plain(value) for name, value in message._asdict().items()}
-    usual = {"consumer": 0, **message._field_defaults}
+    usual = {name: _plain(value) for name, value in message._field_defaults.items()}
+    usual = {"consumer": 0, **usual}
     told = [f"{k}={v}" for k, v in plain.items() if k not in usual or v != usual[k]]
     return f"{type(message).__name__}({', '.join(told)})"
 
 
 def _plain(value: Any) -> Any:
-    return [int(v) for v in value] if isinstance(value, Sequence) else value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    return int(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value

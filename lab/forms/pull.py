@@ -1,10 +1,12 @@
 """Theory of pull: a message waits for the request that takes it, and then for its turn."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lab import oracles
 from lab.forms.case import MUCH, Case, Prediction, rarely_fewer, rarely_more
-from lab.strategies import LongPoll, PollThenPull, ShortPoll
+from lab.strategies import ConsumerGroup, LongPoll, PollThenPull, ShortPoll
 
 MOST_PHASES = 100_000
 EVEN = 0.02  # phases this close to uniform (Kolmogorov's distance) count as uniform
@@ -110,6 +112,24 @@ def _long_poll_periodic(case: Case, strategy: LongPoll) -> Prediction | None:
     form = "D/D/1: transit + work, a request is always held"
     prediction = Prediction(form, case.always(case.work), 1.0, 0.0)
     return _unlimited(case, strategy.max_records, 0.0, prediction)
+
+
+def consumer_group(case: Case, strategy: ConsumerGroup) -> Prediction | None:
+    """A lone member: a long poll that re-arms after two round trips, that of the commit first."""
+    lone = case.workload.consumers == 1 and strategy.commit == "after_work"
+    if not lone or MUCH * case.work > strategy.heartbeat:
+        return None
+    poll = LongPoll(max_records=strategy.max_records, max_wait=strategy.max_wait)
+    prediction = long_poll(replace(case, round_trip=2 * case.round_trip), poll)
+    if prediction is None:
+        return None
+    fetches, empty = prediction.requests_per_message, prediction.empty_replies
+    requests = fetches * (2 - empty)  # each answer with records is followed by a commit
+    return prediction.but(
+        form=prediction.form.replace("round trip", "fetch and commit"),
+        requests_per_message=requests,
+        empty_replies=fetches * empty / requests,
+    )
 
 
 def _unlimited(

@@ -1,6 +1,7 @@
 """The ways of delivering. To add one, write a file like these and add its class to `STRATEGIES`."""
 
-from lab.strategies.base import BrokerSetting, Call, Exchange, Strategy, Stream
+from lab.strategies.base import FRESH, BrokerSetting, Call, Care, Exchange, Start, Strategy, Stream
+from lab.strategies.consumer_group import ConsumerGroup
 from lab.strategies.http_ingest import HttpIngest
 from lab.strategies.in_process_long_poll import InProcessLongPoll
 from lab.strategies.long_poll import LongPoll
@@ -18,13 +19,17 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     ShortPoll,
     PollThenPull,
     LongPoll,
+    ConsumerGroup,
     InProcessLongPoll,
 )
 
 __all__ = [
+    "FRESH",
     "STRATEGIES",
     "BrokerSetting",
     "Call",
+    "Care",
+    "ConsumerGroup",
     "Exchange",
     "HttpIngest",
     "InProcessLongPoll",
@@ -32,6 +37,7 @@ __all__ = [
     "PollThenPull",
     "ServerSentEvents",
     "ShortPoll",
+    "Start",
     "Strategy",
     "Stream",
     "WebSocketPush",

@@ -93,13 +93,15 @@ class Care:
     `until` it is sent; received; worked on; fetched (a destructive read); or until a cursor is made
     safe before the work, after the work, or with each record. `window` messages at most are beyond
     care, or in doubt, at once. With `replay` a consumer can ask again for what it missed. `gives_up`
-    says that a sender stops after so many attempts.
+    says that a sender stops after so many attempts. Where consumers share the messages, the work of one
+    that seems to be gone for `patience` seconds goes to another.
     """
 
     until: Literal["sent", "received", "worked", "fetched", "before_work", "after_work", "each"]
     window: float = math.inf
     replay: bool = False
     gives_up: bool = False
+    patience: float = math.inf
 
 
 class Strategy(Description):

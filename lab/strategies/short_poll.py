@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from lab.description import Count, Flag, PositiveSeconds
 from lab.formats import PullFormat
+from lab.messages import Role
 from lab.roles import Poller, Polling, PullBroker
 from lab.roles.poller import Commit
 from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy
@@ -30,7 +31,7 @@ class Pull(Strategy):
     def wire(self) -> Exchange:
         return Exchange(PullFormat(), server="broker")
 
-    def broker(self, setting: BrokerSetting) -> PullBroker:
+    def broker(self, setting: BrokerSetting) -> Role:
         return PullBroker(setting.consumers, setting.log())
 
     @property

@@ -2,91 +2,35 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from lab.engines import common
-from lab.formats import BadRequest
+from lab.engines.loopback import columns
+from lab.engines.loopback.site import Site
+from lab.faults import slowness
 from lab.messages import (
+    Accepted,
+    Committed,
+    Connect,
     DeadLettered,
     Deliver,
+    Disconnect,
     Dropped,
     Expired,
     Message,
     Publish,
     Records,
     Role,
+    Save,
     Status,
     Subscribe,
     Work,
     Worked,
 )
 from lab.trace import Fate
-from lab.workload import Messages
 
 FATES = {Dropped: Fate.DROPPED, Expired: Fate.EXPIRED, DeadLettered: Fate.DEAD_LETTERED}
-STAMPS = ("left_broker", "received", "started", "done", "acked")
-
-
-class Site:
-    """One process of a run: its clock, its part of the trace, its counters."""
-
-    def __init__(self, messages: Messages, consumers: int) -> None:
-        n = len(messages)
-        self.messages = messages
-        self.loop = asyncio.get_running_loop()
-        self.ledger = common.Ledger()
-        self.start = math.inf  # CLOCK_MONOTONIC of the start of the run
-        self.columns: dict[str, np.ndarray] = {
-            "sent": np.full((1, n), np.nan),
-            "at_broker": np.full((1, n), np.nan),
-            **{name: np.full((consumers, n), np.nan) for name in STAMPS},
-            "attempts": np.zeros((consumers, n), np.int16),
-            "fate": np.zeros((consumers, n), np.int8),
-        }
-        self.counters = dict.fromkeys(
-            ("requests", "empty_replies", "bytes_in", "bytes_out", "bytes_back"), 0
-        )
-        self.counts = dict.fromkeys(("subscribed", "done", "settled", "acked"), 0)
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.errors: list[str] = []
-        self.loop.set_exception_handler(self._broke)
-
-    def now(self) -> float:
-        """Return seconds from the start of the run."""
-        return time.monotonic() - self.start
-
-    def views(self, name: str) -> list[Any]:
-        return [common.view(row) for row in self.columns[name]]
-
-    def check(self, consumer: int, messages: Sequence[int] = ()) -> None:
-        """Refuse what came from the network for a consumer, or of messages, that are not there."""
-        if consumer >= len(self.columns["done"]):
-            raise BadRequest(400, f"consumer: there is no {consumer}")
-        if len(messages) and max(messages) >= len(self.messages):
-            raise BadRequest(400, f"id: there is no message {max(messages)}")
-
-    def run(self, coroutine: Any) -> asyncio.Task[None]:
-        """Run a coroutine as a task of this site; what it raises is reported with the run."""
-        task = self.loop.create_task(coroutine)
-        self.tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _broke(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report with the run what a timer's callback raises; for the rest do as usual."""
-        if "handle" in context:
-            self.errors.append(repr(context.get("exception")))
-        else:
-            loop.default_exception_handler(context)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            self.errors.append(repr(task.exception()))
 
 
 class Actor:
@@ -98,6 +42,7 @@ class Actor:
         self.timer: asyncio.TimerHandle | None = None
         self.planned = math.inf
         self.send: Callable[[Any], None] = _unconnected
+        self.gate: asyncio.Event | None = None  # somebody waits until the role accepts more
 
     def plan(self) -> None:
         """Have the role woken when it wants to be."""
@@ -115,6 +60,8 @@ class Actor:
         self.timer, self.planned = None, math.inf
         self.emit(self.role.wake(max(self.site.now(), self.role.wake_at)))
         self.plan()
+        if self.gate is not None:
+            self._open()
 
     def handle(self, message: Message) -> None:
         """Let the role have a message and send what it answers."""
@@ -123,6 +70,19 @@ class Actor:
             self.emit(outputs)
         if self.role.wake_at != self.planned:
             self.plan()
+        if self.gate is not None:
+            self._open()
+
+    async def accepts(self) -> None:
+        """Wait until the role wants more to be read for it."""
+        while not self.role.accepting:
+            self.gate = self.gate or asyncio.Event()
+            await self.gate.wait()
+
+    def _open(self) -> None:
+        if self.role.accepting and self.gate is not None:
+            self.gate.set()
+            self.gate = None
 
     def emit(self, outputs: Iterable[Any]) -> None:
         raise NotImplementedError
@@ -133,22 +93,38 @@ def _unconnected(message: Any) -> None:
 
 
 class Source(Actor):
-    """The producer."""
+    """The producer. `connect_again` tries once to open its connection."""
 
     def __init__(self, role: Role, site: Site) -> None:
         super().__init__(role, site)
         self.sent = site.views("sent")[0]
+        self.accepted = site.views("accepted")[0]
+        self.connect_again: Callable[[], Any] = lambda: None
+
+    def take(self, message: Accepted) -> None:
+        """Take note of what the broker has accepted."""
+        if self.accepted[message.sequence] != self.accepted[message.sequence]:  # NaN
+            self.accepted[message.sequence] = self.site.now()
+        self.handle(message)
 
     def emit(self, outputs: Iterable[Any]) -> None:
+        sent = self.sent
         for output in outputs:
+            if type(output) is Connect:
+                self.connect_again()
+                continue
             now = self.site.now()
             for m in output.messages:
-                self.sent[m] = now
+                if sent[m] != sent[m]:
+                    sent[m] = now
             self.send(output)
 
 
 class Broker(Actor):
-    """The broker, or the sender inside a source."""
+    """The broker, or the sender inside a source.
+
+    `accept` answers the producer, `cut_off` ends the connection of a consumer.
+    """
 
     def __init__(self, role: Role, site: Site, tracked: bool) -> None:
         super().__init__(role, site)
@@ -158,6 +134,8 @@ class Broker(Actor):
         self.acked = site.views("acked")
         self.attempts = site.views("attempts")
         self.fate = site.views("fate")
+        self.accept: Callable[[Accepted], None] = _unconnected
+        self.cut_off: Callable[[int], None] = lambda consumer: None
 
     def subscribe(self, message: Subscribe) -> None:
         """Take on a consumer that opened a stream."""
@@ -168,26 +146,40 @@ class Broker(Actor):
         """Take a message that just arrived."""
         now = self.site.now()
         if type(message) is Publish:
+            at_broker = self.at_broker
             for m in message.messages:
-                self.at_broker[m] = now
+                if at_broker[m] != at_broker[m]:  # NaN
+                    at_broker[m] = now
         else:
-            messages = self.site.ledger.acknowledged(message)
-            for m in messages:
-                self.acked[message.consumer][m] = now
-            self.site.counts["acked"] += len(messages)
+            self._acknowledge(message, now)
         self.handle(message)
+
+    def _acknowledge(self, message: Any, now: float) -> None:
+        messages = self.site.ledger.acknowledged(message)
+        if len(messages):
+            acked, counts = self.acked[message.consumer], self.site.counts
+            for m in messages:
+                counts["acked"] += acked[m] != acked[m]
+                acked[m] = now
 
     def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
             kind = type(output)
-            if kind in FATES:
-                self._settle(output, FATES[kind])
-                continue
             if kind is Deliver or kind is Records:
                 self._leaves(output)
-            elif kind is Status:
-                self.site.counters["empty_replies"] += not output.changed
-            self.send(output)
+                self.send(output)
+            elif kind is Accepted:
+                self.accept(output)
+            elif kind in FATES:
+                settle(self.site, self.fate[output.consumer], output)
+            elif kind is Disconnect:
+                self.cut_off(output.consumer)
+            else:
+                if kind is Status:
+                    self.site.counters["empty_replies"] += not output.changed
+                elif kind is Committed:
+                    self._acknowledge(output, self.site.now())
+                self.send(output)
 
     def _leaves(self, output: Any) -> None:
         if not len(output.messages):
@@ -202,11 +194,13 @@ class Broker(Actor):
         if self.tracked:
             self.site.ledger.sent(output)
 
-    def _settle(self, output: Any, fate: Fate) -> None:
-        fates = self.fate[output.consumer]
-        for m in output.messages:
-            self.site.counts["settled"] += fates[m] == Fate.IN_FLIGHT
-            fates[m] = fate
+
+def settle(site: Site, fates: Any, output: Any) -> None:
+    """Note the fate that a role told of some messages."""
+    fate = FATES[type(output)]
+    for m in output.messages:
+        site.counts["settled"] += fates[m] == Fate.IN_FLIGHT
+        fates[m] = fate
 
 
 class Consumer(Actor):
@@ -220,10 +214,12 @@ class Consumer(Actor):
         self.received = site.views("received")[index]
         self.started = site.views("started")[index]
         self.done = site.views("done")[index]
+        self.again = site.views("again")[index]
+        self.fate = site.views("fate")[index]
+        self.saved = site.views(columns.SAVED)[0]
         self.todo: Sequence[int] = ()
         self.next = 0
-        self.readable = asyncio.Event()  # set while the role accepts more
-        self.readable.set()
+        self.failed: list[int] = []
 
     def take(self, message: Any) -> None:
         """Take a message that just arrived."""
@@ -234,18 +230,16 @@ class Consumer(Actor):
                     self.received[m] = now
         self.handle(message)
 
-    def handle(self, message: Message) -> None:
-        super().handle(message)
-        if self.role.accepting:
-            self.readable.set()
-        else:
-            self.readable.clear()
-
     def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
-            if type(output) is Work:
+            kind = type(output)
+            if kind is Work:
                 self.todo, self.next = output.messages, 0
                 self._work()
+            elif kind is Save:
+                self.saved[self.index] = columns.packed(output.offset, output.epoch)
+            elif kind is DeadLettered:
+                settle(self.site, self.fate, output)
             else:
                 self.send(output)
 
@@ -258,11 +252,17 @@ class Consumer(Actor):
             if started[m] != started[m]:
                 started[m] = now
             work = self.work[m]
+            if self.site.slow:
+                times, least = slowness(self.site.slow, self.index, now)
+                work = max(times * work, least)
             if work > 0:
                 self.site.loop.call_at(self.site.start + now + work, self._worked)
                 return
             self._finish(m)
-        self.handle(self.worked)
+        worked = self.worked
+        if self.failed:
+            worked, self.failed = Worked(self.index, self.failed), []
+        self.handle(worked)
 
     def _worked(self) -> None:
         self._finish(self.todo[self.next])
@@ -270,6 +270,10 @@ class Consumer(Actor):
 
     def _finish(self, m: int) -> None:
         self.next += 1
-        if self.done[m] != self.done[m]:
+        if m in self.site.poison:
+            self.failed.append(m)
+        elif self.done[m] != self.done[m]:
             self.done[m] = self.site.now()
             self.site.counts["done"] += 1
+        else:
+            self.again[m] += 1

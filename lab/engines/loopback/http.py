@@ -8,9 +8,12 @@ import aiohttp
 from aiohttp import web
 
 from lab.engines.loopback import settings
-from lab.engines.loopback.actor import Actor, Broker, Consumer, Site
+from lab.engines.loopback.actor import Broker, Consumer
+from lab.engines.loopback.job import Links
+from lab.engines.loopback.site import Site
 from lab.formats import JSON, SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
-from lab.messages import Nack, Subscribe
+from lab.group_format import PATHS, GroupFormat
+from lab.messages import Disconnected, Nack, Subscribe
 from lab.strategies import Exchange
 
 SUPERSEDED = HttpResponse(409, JSON, b'{"error":"a newer request took the place of this one"}')
@@ -18,14 +21,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def client_session(keep_alive: bool) -> aiohttp.ClientSession:
-    """Return a client that adds nothing to what it is told to send."""
-    return aiohttp.ClientSession(
+    """Return a client that adds nothing to what it is told to send, and sends it once."""
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(force_close=not keep_alive, **settings.CONNECTOR),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=settings.SKIPPED_HEADERS,
         **settings.CLIENT,
     )
+    session._retry_connection = False  # there is no other way: it would repeat GET and PUT unasked
+    return session
 
 
 def head_bytes(message: Any) -> int:
@@ -49,7 +54,8 @@ async def only_local(request: web.Request, handler: Handler) -> web.StreamRespon
 class HttpServer:
     """An aiohttp server on loopback, for whatever routes are added to `app`."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, site: Site, port: int = 0) -> None:
+        self.site = site
         self.app = web.Application(middlewares=[only_local], client_max_size=settings.MAX_BODY)
         self.runner: web.AppRunner | None = None
         self.port = port
@@ -62,15 +68,28 @@ class HttpServer:
                 return await handler(request)
             except BadRequest as error:
                 return web.json_response({"error": error.reason}, status=error.status)
+            except (web.HTTPException, OSError):
+                raise
+            except Exception as error:  # of a role: the client gets a 500, and the run fails
+                self.site.report(error)
+                raise
 
         self.app.router.add_route(method, path, answer)
 
     async def listen(self) -> int:
         self.runner = web.AppRunner(self.app, **settings.SERVER)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, settings.LOOPBACK, self.port)
-        await site.start()
+        await settings.when_free(self._open)
         return int(self.runner.addresses[0][1])
+
+    async def _open(self) -> None:
+        assert self.runner is not None
+        site = web.TCPSite(self.runner, settings.LOOPBACK, self.port)
+        try:
+            await site.start()
+        except OSError:
+            await site.stop()
+            raise
 
     async def close(self) -> None:
         if self.runner:
@@ -88,6 +107,7 @@ class Answering:
     ) -> None:
         self.site = site
         self.actors = actors
+        self.wire = wire
         self.form = wire.format
         self.text = Payloads(site.messages.size.tolist())
         self.waiting: dict[Any, asyncio.Future[HttpResponse]] = {}
@@ -96,7 +116,9 @@ class Answering:
         if wire.server == "broker":
             self.inbound, self.outbound = "bytes_back", "bytes_out"
             server.route("GET", "/records", self._serve)
-            server.route("GET", "/head", self._serve)
+            group = isinstance(wire.format, GroupFormat)
+            for path in PATHS.values() if group else ("/head", "/offset"):
+                server.route("POST" if group else "GET", path, self._serve)
         else:
             self.inbound, self.outbound = "bytes_out", "bytes_back"
             server.route("POST", "/messages", self._serve)
@@ -123,6 +145,10 @@ class Answering:
         self.actors[message.consumer].take(message)
         try:
             response = answer.result() if answer.done() else await answer
+        except asyncio.CancelledError:
+            if self.wire.server == "broker" and self.waiting.get(key) is answer:
+                self.actors[message.consumer].handle(Disconnected(message.consumer))
+            raise
         finally:
             if self.waiting.get(key) is answer:
                 del self.waiting[key]
@@ -134,50 +160,76 @@ class Answering:
 
 
 class Asking:
-    """The asking end of an exchange: each message of the role is a request of its own."""
+    """The asking end of an exchange: each message of the role is a request of its own.
 
-    def __init__(self, site: Site, actor: Actor, wire: Exchange) -> None:
+    `ports` are those of the servers, by consumer. One that polls asks one thing at a time: a new
+    request takes the place of one that has no answer.
+    """
+
+    def __init__(self, site: Site, actor: Broker | Consumer, wire: Exchange) -> None:
         self.site = site
         self.actor = actor
         self.wire = wire
+        self.polls = wire.server == "broker"
         self.text = Payloads(site.messages.size.tolist())
         self.session: aiohttp.ClientSession | None = None
-        self.url = ""
-        polls = wire.server == "broker"
-        self.inbound = "bytes_out" if polls else "bytes_back"
+        self.ports: dict[int, int] = {}
+        self.asking: asyncio.Task[None] | None = None
+        self.inbound = "bytes_out" if self.polls else "bytes_back"
         actor.send = self.send
 
-    async def connect(self, port: int) -> None:
+    def aim(self, links: Links) -> None:
+        """Learn where the servers are."""
+        self.ports = {
+            consumer: port for (link, consumer), port in links.items() if link != "ingest"
+        }
+
+    async def connect(self) -> None:
+        """Make ready to ask; connections are opened by requests."""
         self.session = client_session(self.wire.keep_alive)
-        self.url = f"http://{settings.LOOPBACK}:{port}"
 
     def send(self, message: Any) -> None:
-        if not isinstance(message, Subscribe):
-            self.site.run(self._ask(message))
+        if isinstance(message, Subscribe):
+            return
+        if self.asking is not None:
+            self.asking.cancel()
+        task = self.site.run(self._ask(message))
+        if self.polls:
+            self.asking = task
 
     async def _ask(self, asked: Any) -> None:
-        assert self.session is not None
-        form, actor = self.wire.format, self.actor
-        assert isinstance(actor, Broker | Consumer)
-        request = form.request(asked, self.text)
-        self.site.counters["requests"] += 1
         try:
-            async with self.session.request(
-                request.method,
-                self.url + request.target,
-                headers=request.headers,
-                data=request.body or None,
-                allow_redirects=False,
-            ) as response:
-                body = await response.read()
-                self.site.counters[self.inbound] += head_bytes(response) + len(body)
-                answer = HttpResponse(response.status, response.headers, body)
-            message = form.parse_response(asked, answer)
-        except (aiohttp.ClientError, ConnectionError, BadRequest):
-            if self.session.closed or self.wire.server == "broker":
+            message = await self._answer(asked)
+        except (aiohttp.ClientError, OSError, BadRequest) as error:
+            if not self.polls:
+                message = Nack(asked.consumer, asked.offset, asked.attempt)
+            elif isinstance(error, BadRequest):
                 raise
-            message = Nack(asked.consumer, asked.offset, asked.attempt)
-        actor.take(message)
+            else:
+                message = Disconnected(asked.consumer)
+        self.asking = None
+        if isinstance(message, Disconnected):
+            self.actor.handle(message)
+        else:
+            self.actor.take(message)
+
+    async def _answer(self, asked: Any) -> Any:
+        if self.session is None:
+            await self.connect()
+        assert self.session is not None
+        request = self.wire.format.request(asked, self.text)
+        self.site.counters["requests"] += 1
+        async with self.session.request(
+            request.method,
+            f"http://{settings.LOOPBACK}:{self.ports[asked.consumer]}{request.target}",
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=False,
+        ) as response:
+            body = await response.read()
+            self.site.counters[self.inbound] += head_bytes(response) + len(body)
+            answer = HttpResponse(response.status, response.headers, body)
+        return self.wire.format.parse_response(asked, answer)
 
     async def close(self) -> None:
         if self.session:

@@ -14,31 +14,41 @@ class Outlet:
     """Writes frames with `write`, a coroutine function that waits while the peer does not read.
 
     A frame that comes while `write` waits makes the role hold what follows (`Blocked`), until all
-    is written (`Writable`). A peer that then does not read for `settings.SEND_DEADLINE` is given up:
-    `run` raises `TimeoutError`. The deadline is set only while blocked, so that it costs nothing.
+    is written (`Writable`); without an actor nobody is told. A peer that then does not read for
+    `settings.SEND_DEADLINE` is given up: `run` raises `TimeoutError`. The deadline is set only while
+    blocked, so that it costs nothing. `abort` ends the connection.
     """
 
     def __init__(
-        self, actor: Actor, consumer: int, write: Callable[[Any], Awaitable[None]]
+        self,
+        actor: Actor | None,
+        consumer: int,
+        write: Callable[[Any], Awaitable[None]],
+        transport: asyncio.Transport | None = None,
     ) -> None:
         self.actor = actor
         self.consumer = consumer
         self.write = write
+        self.transport = transport
         self.frames: deque[Any] = deque()
         self.ready = asyncio.Event()
         self.writing = False
         self.blocked = False
+        self.closed = False
         self.deadline = asyncio.timeout(None)
 
     def put(self, frame: Any) -> None:
-        """Send `frame` as soon as the connection takes it."""
+        """Send `frame` as soon as the connection takes it; it is lost if that is gone."""
+        if self.closed:
+            return
         self.frames.append(frame)
         if not self.writing:
             self.ready.set()
         elif not self.blocked:
             self.blocked = True
             self._expect_progress()
-            self.actor.handle(Blocked(self.consumer))
+            if self.actor:
+                self.actor.handle(Blocked(self.consumer))
 
     async def run(self) -> None:
         """Write frames for ever; ends with the connection."""
@@ -55,11 +65,23 @@ class Outlet:
             self.writing = False
             if self.blocked:
                 self._expect_progress()
-        if self.blocked:
+        if self.blocked and not self.closed:
             self.blocked = False
             self.deadline.reschedule(None)
-            self.actor.handle(Writable(self.consumer))
+            if self.actor:
+                self.actor.handle(Writable(self.consumer))
 
     def _expect_progress(self) -> None:
         now = asyncio.get_running_loop().time()
         self.deadline.reschedule(now + settings.SEND_DEADLINE)
+
+    def close(self) -> None:
+        """Take no more frames, and lose those that are not written."""
+        self.closed = True
+        self.frames.clear()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.close()
+        if self.transport:
+            self.transport.abort()

@@ -6,19 +6,24 @@ redirects are off; time-outs are the strategy's own.
 
 import asyncio
 import ctypes
+import errno
 import logging
 import os
 import selectors
 import sys
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiohttp.http_exceptions import HttpProcessingError
+
+T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
 MAX_FRAME = 64 * 2**20
 MAX_BODY = 64 * 2**20
 SEND_DEADLINE = 30.0  # seconds until a peer that stopped reading is given up
 BODY_DEADLINE = 10.0  # seconds for the body of a request to follow its head
+PORT_DEADLINE = 2.0  # seconds for a port to become free that a killed process listened on
 
 WEBSOCKET: dict[str, Any] = {
     "compression": None,
@@ -39,6 +44,7 @@ SERVER: dict[str, Any] = {
     "keepalive_timeout": 3600.0,
     "shutdown_timeout": 0.1,
     "tcp_keepalive": False,
+    "handler_cancellation": True,  # so that a held request ends with its client
 }
 
 PR_SET_TIMERSLACK = 29
@@ -51,6 +57,19 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     epoll() counts in whole milliseconds, which would make every timer up to 1 ms late.
     """
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+async def when_free(listen: Callable[[], Awaitable[T]]) -> T:
+    """Listen; again and again for a while, if the port is still in use."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PORT_DEADLINE
+    while True:
+        try:
+            return await listen()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.05)
 
 
 def cores() -> list[int]:

@@ -1,7 +1,9 @@
 """One process of a measured run. It does what the session tells it through a pipe.
 
-Commands, each answered: `listen` (a job; returns ports), `connect` (all ports), `go` (the time to
-start at), `status`, and `stop` (returns this side's part of the trace).
+First comes a job, answered with the ports of its servers, or None, to see whether it is there. Then
+commands, each answered: `connect` (all ports), `go` (the time to start at), `status`, `stop` (returns
+what this side counted) and `close`. One that takes the place of a side that was killed goes on at
+once.
 """
 
 import asyncio
@@ -9,25 +11,16 @@ import gc
 import resource
 import signal
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 from lab.engines import common
 from lab.engines.loopback import settings
-from lab.engines.loopback.actor import Actor, Broker, Consumer, Site, Source
-from lab.engines.loopback.http import Answering, Asking, HttpServer
-from lab.engines.loopback.streams import (
-    EventListener,
-    EventSource,
-    WebSocketHub,
-    WebSocketListener,
-    WebSocketPublisher,
-)
+from lab.engines.loopback.job import Before, Job, Links
+from lab.engines.loopback.parts import Parts
+from lab.engines.loopback.samples import Sampler
+from lab.faults import StalledLoop
 from lab.messages import Subscribe
-from lab.roles import Producer, Retention
-from lab.strategies import BrokerSetting, Call, Exchange, Strategy, Stream
-from lab.workload import Messages
 
 FAILURES = (
     ArithmeticError,
@@ -42,137 +35,44 @@ FAILURES = (
 )
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a side needs to know of a run. `port` is the broker's (or endpoint's), 0 for any."""
-
-    strategy: Strategy
-    layout: common.Layout
-    messages: Messages
-    consumers: int
-    retention: Retention
-    port: int = 0
-
-
 class SessionEnded(Exception):
     """The session is gone, or has closed the pipe: there is nobody to run for."""
 
 
-class Server(Protocol):
-    async def listen(self) -> int: ...
-
-    async def close(self) -> None: ...
-
-
-class Client(Protocol):
-    async def connect(self, port: int) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class Side:
-    """The parts of a run that live in this process."""
-
-    def __init__(self, name: str, job: Job) -> None:
-        self.job = job
-        self.site = Site(job.messages, job.consumers)
-        self.servers: dict[str, Server] = {}
-        self.clients: list[tuple[str, Client]] = []  # with the name of the server each wants
-        self.source: Source | None = None
-        self.broker: Broker | None = None
-        self.consumers: list[Consumer] = []
-        place = job.layout
-        if place.source == name:
-            self.source = Source(Producer(common.view(job.messages.created)), self.site)
-        if place.broker == name:
-            tracked = common.acknowledges(job.strategy)
-            setting = BrokerSetting(job.consumers, job.retention, common.view(job.messages.size))
-            self.broker = Broker(job.strategy.broker(setting), self.site, tracked)
-        if place.target == name:
-            for index in range(job.consumers):
-                self.consumers.append(Consumer(job.strategy.consumer(index), self.site, index))
-        self._wire_ingest(place.ingest)
-        self._wire_delivery(job.strategy.wire)
-
-    def _wire_ingest(self, ingest: Any) -> None:
-        if isinstance(ingest, Call):
-            if self.source and self.broker:
-                self.source.send = self.broker.take
-        elif self.source:
-            self.clients.append(("websocket", WebSocketPublisher(self.site, self.source)))
-
-    def _wire_delivery(self, wire: Any) -> None:
-        if isinstance(wire, Call):
-            self._wire_calls()
-        elif isinstance(wire, Stream):
-            self._wire_stream(wire)
-        else:
-            self._wire_exchange(wire)
-        needs_hub = self.broker and not isinstance(self.job.layout.ingest, Call)
-        if self.broker and needs_hub and "websocket" not in self.servers:
-            self.servers["websocket"] = WebSocketHub(self.site, self.broker, None)
-
-    def _wire_calls(self) -> None:
-        loop, broker = self.site.loop, self.broker
-        assert broker is not None
-
-        def reply(message: Any) -> None:
-            loop.call_soon(self.consumers[message.consumer].take, message)
-
-        broker.send = reply
-        for consumer in self.consumers:
-            consumer.send = lambda m: self._call(broker, m)
-
-    def _call(self, broker: Broker, message: Any) -> None:
-        self.site.counters["requests"] += 1
-        self.site.loop.call_soon(broker.take, message)
-
-    def _wire_stream(self, wire: Stream) -> None:
-        if self.broker and wire.duplex:
-            hub = WebSocketHub(self.site, self.broker, wire, self.job.port)
-            self.servers["websocket"] = hub
-        elif self.broker:
-            server = HttpServer(self.job.port)
-            EventSource(self.site, self.broker, wire, server)
-            self.servers["http"] = server
-        for consumer in self.consumers:
-            if wire.duplex:
-                self.clients.append(("websocket", WebSocketListener(self.site, consumer, wire)))
-            else:
-                self.clients.append(("http", EventListener(self.site, consumer, wire)))
-
-    def _wire_exchange(self, wire: Exchange) -> None:
-        answering: dict[int, Any] = {}
-        asking: list[Actor] = []
-        if wire.server == "broker":
-            asking.extend(self.consumers)
-            if self.broker:
-                answering = dict.fromkeys(range(self.job.consumers), self.broker)
-        else:
-            answering = dict(enumerate(self.consumers))
-            if self.broker:
-                asking.append(self.broker)
-        if answering:
-            server = HttpServer(self.job.port)
-            Answering(self.site, answering, wire, server)
-            self.servers["http"] = server
-        self.clients.extend(("http", Asking(self.site, actor, wire)) for actor in asking)
+class Side(Parts):
+    """The parts of a run that live in this process, and what is done with them."""
 
     async def listen(self) -> dict[str, int]:
         return {name: await server.listen() for name, server in self.servers.items()}
 
-    async def connect(self, ports: dict[str, int]) -> None:
+    async def connect(self, links: Links) -> None:
         """Connect and subscribe; nothing is published or polled before `go`."""
         self.site.start = time.monotonic()
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        await asyncio.gather(*(client.connect(ports[name]) for name, client in self.clients))
+        self._prepare(links)
+        await asyncio.gather(*(client.connect() for client in self.clients))
         if common.polls(self.job.strategy.wire):
             return
         for consumer in self.consumers:
             consumer.wake()
-        if self.broker and not isinstance(self.job.strategy.wire, Stream):
+        self._subscribe()
+
+    def go_on(self, before: Before) -> None:
+        """Take the place of a side that was killed; connections are made when roles want them."""
+        self._prepare(before.links)
+        self.site.start = before.start
+        self._subscribe()
+        self.go(before.start)
+
+    def _prepare(self, links: Links) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        for client in self.clients:
+            client.aim(links)
+
+    def _subscribe(self) -> None:
+        """Have the broker know consumers that do not come to it."""
+        if self.broker and common.connection_kind(self.job.strategy.wire) == "push":
             for index in range(self.job.consumers):
                 self.broker.handle(Subscribe(index))
 
@@ -184,18 +84,44 @@ class Side:
         for actor in (self.source, self.broker, *self.consumers):
             if actor:
                 actor.plan()
+        self._expect_trouble()
+
+    def _expect_trouble(self) -> None:
+        trouble = self.job.trouble
+        if trouble is None:
+            return
+        for fault in trouble.faults:
+            if isinstance(fault, StalledLoop) and self.job.layout.side(fault.side) == self.name:
+                self.site.loop.call_at(self.site.start + fault.at, self._stall, fault.until)
+        if trouble.sample:
+            Sampler(self, trouble).begin()
+
+    def _stall(self, until: float) -> None:
+        time.sleep(max(0.0, until - self.site.now()))
+
+    def status(self) -> tuple[dict[str, int], int, list[str]]:
+        """Return counts, how much the roles still mean to do, and errors."""
+        actors = (self.source, self.broker, *self.consumers)
+        pending = sum(actor.role.pending for actor in actors if actor)
+        return self.site.counts, pending + self.site.dialling, self.site.errors
 
     def result(self) -> dict[str, Any]:
-        """Return this side's part of the trace, and what it counted."""
+        """Return this side's part of the trace, and what it counted.
+
+        What a process counted that was killed is lost.
+        """
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-        log = getattr(self.broker.role if self.broker else None, "log", None)
+        role = self.broker.role if self.broker else None
+        log = getattr(role, "log", None)
         return {
-            "columns": self.site.columns,
+            "columns": None if self.job.trouble else self.site.columns,
             "counters": self.site.counters,
             "cpu_seconds": time.process_time() - self.cpu,
             "wake_ups": switches - self.switches,
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,
+            "events": getattr(role, "events", {}),
+            "kept": log.read(log.start, log.end - log.start) if log and log.bounded else None,
             "errors": self.site.errors,
             "core": settings.cores(),
         }
@@ -203,10 +129,12 @@ class Side:
     async def close(self) -> None:
         for task in list(self.site.tasks):
             task.cancel()
-        for _, client in self.clients:
+        for client in self.clients:
             await client.close()
         for server in self.servers.values():
             await server.close()
+        if self.journal:
+            self.journal.close()
 
 
 def _listen(pipe: Connection, commands: asyncio.Queue[tuple[str, Any]]) -> None:
@@ -219,12 +147,14 @@ def _listen(pipe: Connection, commands: asyncio.Queue[tuple[str, Any]]) -> None:
 
 
 async def run(name: str, pipe: Connection, job: Job) -> None:
-    """Take part in one run, from `listen` to `stop`."""
+    """Take part in one run, from `listen` to `close`."""
     side = Side(name, job)
     commands: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.add_reader(pipe.fileno(), _listen, pipe, commands)
     try:
+        if job.before:
+            side.go_on(job.before)
         pipe.send(await side.listen())
         while True:
             command, argument = await commands.get()
@@ -234,9 +164,10 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
             elif command == "go":
                 side.go(argument)
             elif command == "status":
-                pipe.send((side.site.counts, side.site.errors))
+                pipe.send(side.status())
             elif command == "stop":
                 pipe.send(side.result())
+            elif command == "close":
                 return
             else:
                 raise SessionEnded
@@ -262,6 +193,8 @@ def _take_part(name: str, pipe: Connection) -> Any:
     """Take part in the next run; return "closed", or what went wrong."""
     try:
         job = pipe.recv()
+        if job is None:
+            return "there"
         with asyncio.Runner(loop_factory=settings.new_event_loop) as runner:
             runner.run(run(name, pipe, job))
     except EOFError:

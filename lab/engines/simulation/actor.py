@@ -9,14 +9,20 @@ from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import NEVER, NOTHING, SECOND, TIMER, EventLoop
 from lab.engines.simulation.prices import Quote, Quotes
 from lab.engines.simulation.record import Record
+from lab.faults import Fault, slowness
 from lab.messages import (
+    Accepted,
+    Committed,
+    Connect,
     DeadLettered,
     Deliver,
+    Disconnect,
     Dropped,
     Expired,
     Message,
     Publish,
     Records,
+    Save,
     Status,
     Subscribe,
     Work,
@@ -59,6 +65,8 @@ class Actor:
         self.record = run.record
         self.rank = rank
         self.planned = NEVER  # the earliest wake-up of the role on the loop's agenda
+        self.alive = True
+        self.life = 0  # how often it was killed
 
     def plan(self) -> None:
         """Put the role's next wake-up on the loop's agenda."""
@@ -73,6 +81,8 @@ class Actor:
         """Wake the role, if it is still due. The loop calls this."""
         self.planned = NEVER
         role, loop = self.role, self.loop
+        if not self.alive:
+            return now
         wake_at = role.wake_at
         while wake_at * SECOND <= now + 1:
             now = self.emit(role.wake(max(now / SECOND, wake_at)), now)
@@ -105,19 +115,56 @@ class Actor:
         """Pay for what the role sends and send it; returns when that is done."""
         raise NotImplementedError
 
+    def settle(self, output: Any) -> None:
+        """Note a fate that the role told, unless the message was delivered after all."""
+        fate = FATES[type(output)]
+        fates, done = self.record.fate[output.consumer], self.record.done[output.consumer]
+        count = 0
+        for m in output.messages:
+            if fates[m] == Fate.IN_FLIGHT and done[m] == NEVER:
+                fates[m] = fate
+                count += 1
+        if self.shared.unacked:
+            self.shared.unacked -= count
+        self.shared.settle(count)
+
+    def die(self) -> None:
+        """End at once, and lose all that was only in memory."""
+        self.alive = False
+        self.life += 1
+
+    def live(self, role: Any) -> None:
+        """Begin again with a new role."""
+        self.role = role
+        self.alive = True
+        self.planned = NEVER
+
 
 class Source(Actor):
     """The producer, which publishes to the broker."""
 
     broker: Link
     quotes: Quotes
+    answer: Quote  # for what the broker acknowledges
+
+    def take(self, message: Any, first: bool, now: int) -> int:
+        now = self.loop.pay(self.answer[3] if first else self.answer[2], now)
+        accepted = self.record.accepted
+        if accepted[message.sequence] == NEVER:
+            accepted[message.sequence] = now
+        return self.handle(message, now)
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
         sent, loop, link, known = self.record.sent, self.loop, self.broker, self.quotes.known
         stamp = now
         for output in outputs:
+            if type(output) is Connect:
+                assert link.connection is not None
+                link.connection.dial(None, now)
+                continue
             for m in output.messages:
-                sent[m] = stamp
+                if sent[m] == NEVER:
+                    sent[m] = stamp
             quote = known.get(len(output.messages)) or self.quotes.of(output.messages)
             charge = quote[0] if link.written == loop.begun else quote[1]
             link.written = loop.begun
@@ -145,6 +192,31 @@ class Broker(Actor):
         self.left = run.record.left_broker
         self.repeats = run.record.repeats
         self.at_broker = run.record.at_broker
+        self.sync = 0  # what a durable log takes to keep what is published
+        self.ingest_link: Link | None = None
+        self.producer: Link | None = None  # to which it answers
+        self.before: dict[str, int] = {}  # what happened to the brokers before, by event
+
+    def run(self, now: int, begun: int) -> int:
+        return self._listen_again(self.role.accepting, super().run(now, begun))
+
+    def handle(self, message: Message, now: int) -> int:
+        return self._listen_again(self.role.accepting, super().handle(message, now))
+
+    def _listen_again(self, accepting: bool, now: int) -> int:
+        """Go on reading what is published if the role wants to again."""
+        if not accepting and self.role.accepting and self.ingest_link:
+            self.ingest_link.listen()
+        return now
+
+    def events(self) -> dict[str, int]:
+        """Return how often what happened, by what the role calls it."""
+        found: dict[str, int] = getattr(self.role, "events", {})
+        return {name: self.before.get(name, 0) + count for name, count in found.items()}
+
+    def die(self) -> None:
+        super().die()
+        self.before = self.events()
 
     def take(self, message: Any, first: bool, now: int) -> int:
         loop = self.loop
@@ -155,7 +227,9 @@ class Broker(Actor):
             now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             at_broker = self.at_broker
             for m in message.messages:
-                at_broker[m] = now
+                if at_broker[m] == NEVER:
+                    at_broker[m] = now
+            now += self.sync
             outputs = self.role.receive(message, now / SECOND)
             if loop.step is not NOTHING:
                 now = loop.pay(loop.step, now)
@@ -207,27 +281,38 @@ class Broker(Actor):
                 link.send(output, quote[5], now)
                 if quote[4] is not NOTHING:
                     now = loop.pay(quote[4], now)
-            elif kind in FATES:
-                self._settle(output, FATES[kind])
             else:
-                quote = self.quotes[kind]
-                now = loop.pay(quote[1], now)
-                self.empty_replies += kind is Status and not output.changed
-                self.consumers[output.consumer].send(output, quote[5], now)
-                now = loop.pay(quote[4], now)
+                now = self._emit_other(output, kind, now)
         return now
 
-    def _settle(self, output: Any, fate: Fate) -> None:
-        """Note a fate, unless the message was delivered after all."""
-        fates, done = self.record.fate[output.consumer], self.record.done[output.consumer]
-        count = 0
-        for m in output.messages:
-            if fates[m] == Fate.IN_FLIGHT and done[m] == NEVER:
-                fates[m] = fate
-                count += 1
-        if self.shared.unacked:
-            self.shared.unacked -= count
-        self.shared.settle(count)
+    def _emit_other(self, output: Any, kind: type, now: int) -> int:
+        """Send, or do, what holds no records."""
+        if kind in FATES:
+            self.settle(output)
+            return now
+        if kind is Accepted:
+            return self._accept(output, now)
+        if kind is Disconnect:
+            connection = self.consumers[output.consumer].connection
+            assert connection is not None
+            connection.break_off(now)
+            return now
+        if kind is Committed:
+            self._acknowledge(output, now)
+        quote = self.quotes[kind]
+        now = self.loop.pay(quote[1], now)
+        self.empty_replies += kind is Status and not output.changed
+        self.consumers[output.consumer].send(output, quote[5], now)
+        return self.loop.pay(quote[4], now)
+
+    def _accept(self, output: Accepted, now: int) -> int:
+        assert self.producer is not None
+        if self.producer.is_call:
+            return self.producer.receiver.take(output, True, now)
+        quote = self.quotes[Accepted]
+        now = self.loop.pay(quote[1], now)
+        self.producer.send(output, quote[5], now)
+        return now
 
 
 class Worker:
@@ -238,6 +323,7 @@ class Worker:
         self.rank = rank
         self.todo: Iterator[int] = iter(())
         self.current = 0
+        self.failed: list[int] = []
 
     def begin(self, messages: Sequence[int], now: int) -> int:
         self.todo = iter(messages)
@@ -245,8 +331,16 @@ class Worker:
 
     def run(self, now: int, begun: int) -> int:
         """Finish the message at hand; the loop calls this when its work is over."""
-        self.consumer.finish(self.current, now)
+        if self.consumer.worker is not self:  # the consumer was killed meanwhile
+            return now
+        self._finish(self.current, now)
         return self._continue(now)
+
+    def _finish(self, m: int, now: int) -> None:
+        if m in self.consumer.poison:
+            self.failed.append(m)
+        else:
+            self.consumer.finish(m, now)
 
     def _continue(self, now: int) -> int:
         consumer = self.consumer
@@ -255,13 +349,19 @@ class Worker:
             if started[m] == NEVER:
                 started[m] = now
             duration = work[m]
+            if consumer.faults:
+                times, least = slowness(consumer.faults, consumer.index, now / SECOND)
+                duration = max(times * duration, least)
             if duration:
                 self.current = m
                 loop = consumer.loop
                 loop.add(now + int(duration * SECOND + 0.5) + loop.timer, TIMER, self)
                 return now
-            consumer.finish(m, now)
-        return consumer.handle(consumer.worked, now)
+            self._finish(m, now)
+        worked = consumer.worked
+        if self.failed:
+            worked, self.failed = Worked(consumer.index, self.failed), []
+        return consumer.handle(worked, now)
 
 
 class Consumer(Actor):
@@ -274,12 +374,17 @@ class Consumer(Actor):
 
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int, index: int) -> None:
         super().__init__(role, loop, run, rank)
+        self.index = index
+        self.faults: Sequence[Fault] = ()
+        self.poison: frozenset[int] = frozenset()
+        self.saved: tuple[int | None, int] = None, 0  # offset and epoch, over a crash
         self.worker = Worker(self, rank + 1)
         self.worked = Worked(index)
         self.received = self.record.received[index]
         self.started = self.record.started[index]
         self.done = self.record.done[index]
         self.fate = self.record.fate[index]
+        self.again = self.record.again[index]
 
     def take(self, message: Any, first: bool, now: int) -> int:
         kind = type(message)
@@ -321,6 +426,12 @@ class Consumer(Actor):
                 shared.unsettled -= 1
                 if not shared.unsettled:
                     shared.settle(0)
+        else:
+            self.again[m] += 1
+
+    def die(self) -> None:
+        super().die()
+        self.worker = Worker(self, self.rank + 1)
 
     def _finish_at_once(self, messages: Sequence[int], now: int) -> None:
         started, done, fate = self.started, self.done, self.fate
@@ -329,10 +440,20 @@ class Consumer(Actor):
             if done[m] == NEVER:
                 started[m] = done[m] = now
                 count += fate[m] == 0
+            else:
+                self.again[m] += 1
         shared = self.shared
         shared.unsettled -= count
         if not shared.unsettled:
             shared.settle(0)
+
+    def _subscribe(self, message: Subscribe, now: int) -> None:
+        """Subscribe. The connections of the first time are made before the run begins."""
+        connection = self.inlet.connection
+        if connection is None or now == 0:
+            self.broker.receiver.handle(message, now)
+        elif connection.kind == "stream":
+            connection.dial(message, now)
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
         for output in outputs:
@@ -345,8 +466,12 @@ class Consumer(Actor):
                     more = self.role.receive(self.worked, now / SECOND)
                     if more:
                         now = self.emit(more, now)
-            elif kind is Subscribe:  # connections are made before the run begins
-                self.broker.receiver.handle(output, now)
+            elif kind is Subscribe:
+                self._subscribe(output, now)
+            elif kind is Save:
+                self.saved = output.offset, output.epoch
+            elif kind in FATES:
+                self.settle(output)
             else:
                 quote = self.quotes[kind]
                 now = self.loop.pay(quote[1], now)

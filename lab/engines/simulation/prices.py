@@ -7,16 +7,27 @@ from typing import Any
 from lab.engines.simulation.loop import Charge, charge
 from lab.engines.simulation.record import Record
 from lab.formats import http_size, websocket_size
+from lab.group_format import GroupFormat
 from lab.messages import (
+    Accepted,
     Ack,
+    Assigned,
+    Beat,
     Check,
+    Commit,
+    Committed,
     Deliver,
     Fetch,
+    Found,
+    Heartbeat,
+    Join,
     Message,
     Nack,
     OutOfRange,
     Publish,
     Records,
+    Refused,
+    Seek,
     Status,
 )
 from lab.physics import Cost, LoopCosts, Physics
@@ -28,8 +39,10 @@ Quote = tuple[Charge, Charge, Charge, Charge, Charge, int]
 its bytes."""
 
 FREE = Cost()
-REQUESTS_TO_BROKER = (Fetch, Check)
-ANSWERS_OF_BROKER = (Records, Status, OutOfRange)
+REQUESTS_TO_BROKER = (Fetch, Check, Seek)
+ANSWERS_OF_BROKER = (Records, Status, OutOfRange, Found)
+REQUESTS_OF_MEMBERS = (Fetch, Join, Heartbeat, Commit)
+ANSWERS_TO_MEMBERS = (Records, Assigned, Beat, Committed, Refused)
 TYPICAL = 1_000  # an offset with as many digits as in most runs
 FETCH = Fetch(0, TYPICAL, 10_000)
 
@@ -97,11 +110,11 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
     kinds: tuple[type, ...]
     loop = physics.loop
     if isinstance(wire, Call):
-        kinds = (Publish, Deliver, Ack, Nack, Fetch, Check, *ANSWERS_OF_BROKER)
+        kinds = (Publish, Accepted, Deliver, Ack, Nack, *REQUESTS_TO_BROKER, *ANSWERS_OF_BROKER)
         cost = dict.fromkeys(kinds, physics.call)
         return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0))
     if isinstance(wire, Stream):
-        kinds = (Publish, Deliver, Ack)
+        kinds = (Publish, Accepted, Deliver, Ack, Nack)
         send = dict.fromkeys(kinds, physics.stream.send)
         receive = dict.fromkeys(kinds, physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
@@ -116,12 +129,14 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     answers: tuple[type, ...] = ANSWERS_OF_BROKER
     if wire.server == "consumer":
         asks, answers = (Deliver,), (Ack, Nack)
+    elif isinstance(wire.format, GroupFormat):
+        asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
     send = dict.fromkeys(asks, _dearer(costs.request, extra[0]))
     send |= dict.fromkeys(answers, costs.reply)
     receive = dict.fromkeys(asks, _dearer(costs.serve, extra[1]))
     receive |= dict.fromkeys(answers, costs.response)
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
-    heads = {kind: close + _exchange_head(wire, kind, asked) for kind in (*asks, *answers)}
+    heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
     empty, resume = 0, 0.0
     if wire.server == "broker":
         resume = costs.resume
@@ -138,17 +153,19 @@ def _stream_head(wire: Stream, kind: type) -> int:
         return 0
     samples: dict[type, Message] = {
         Publish: Publish(()),
+        Accepted: Accepted(TYPICAL),
+        Nack: Nack(0, TYPICAL),
         Deliver: Deliver(0, TYPICAL, ()),
         Ack: Ack(0, TYPICAL),
     }
     length = len(wire.format.encode(samples[kind], str))
     if not wire.duplex:  # a chunk of an HTTP response: its length in hex and two line ends
         return length + 6
-    return websocket_size(length, masked=kind is not Deliver)
+    return websocket_size(length, masked=kind not in (Deliver, Accepted))
 
 
-def _exchange_head(wire: Exchange, kind: type, asked: Fetch) -> int:
-    form = wire.format
+def _head(wire: Exchange, kind: type, asked: Fetch, asks: bool) -> int:
+    form, some = wire.format, asked.positions
     samples: dict[type, Message] = {
         Deliver: Deliver(0, TYPICAL, ()),
         Ack: Ack(0, TYPICAL),
@@ -157,11 +174,19 @@ def _exchange_head(wire: Exchange, kind: type, asked: Fetch) -> int:
         Check: Check(0, TYPICAL),
         Status: Status(0, TYPICAL, True),
         OutOfRange: OutOfRange(0, 0, TYPICAL),
+        Seek: Seek(0, "latest"),
+        Found: Found(0, TYPICAL),
+        Join: Join(0),
+        Assigned: Assigned(0, asked.generation, some),
+        Heartbeat: Heartbeat(0, asked.generation),
+        Beat: Beat(0),
+        Commit: Commit(0, asked.generation, some[:1]),
+        Committed: Committed(0),
+        Refused: Refused(0, asked.generation),
     }
     if kind is Records:  # an answer with records holds at least this
-        body = b'{"offset":1000,"records":[]}'
-        empty = form.response(Records(0, TYPICAL, (0,)), lambda _: "")
-        return http_size(empty._replace(body=body))
+        parts = tuple((number, offset, 1) for number, offset in some[:1])
+        least = Records(0, TYPICAL, (0,), 0, asked.generation, parts)
+        return http_size(form.response(least, lambda _: ""))
     sample = samples[kind]
-    asks = kind in (REQUESTS_TO_BROKER if wire.server == "broker" else (Deliver,))
     return http_size(form.request(sample, str) if asks else form.response(sample, str))

@@ -11,17 +11,22 @@ from numpy.typing import NDArray
 
 from lab.engines import common
 from lab.engines.simulation.loop import NEVER
-from lab.trace import Counters, Fate, Trace
+from lab.trace import Counters, Trace
 from lab.workload import Messages
 
 
 class Record:
-    """Stamps by message (`sent`, `at_broker`) and by consumer and message (the others)."""
+    """Stamps by message (`sent`, `at_broker`) and by consumer and message (the others).
 
-    def __init__(self, messages: Messages, consumers: int) -> None:
+    Where consumers share the messages they have one row of each together.
+    """
+
+    def __init__(self, messages: Messages, members: int, shared: bool = False) -> None:
         n = len(messages)
+        consumers = 1 if shared else members
         self.messages = messages
         self.consumers = consumers
+        self.times = members // consumers  # each row stands for so many
         self.created = common.view(messages.created)
         self.work = common.view(messages.work)
         self.has_work = bool(messages.work.any())
@@ -31,20 +36,26 @@ class Record:
         self._columns: dict[str, NDArray[np.int64]] = {}
         self.sent = self._stamps("sent", n)[0]
         self.at_broker = self._stamps("at_broker", n)[0]
+        self.accepted = self._stamps("accepted", n)[0]
         self.left_broker = self._stamps("left_broker", n, consumers)
         self.received = self._stamps("received", n, consumers)
         self.started = self._stamps("started", n, consumers)
         self.done = self._stamps("done", n, consumers)
         self.acked = self._stamps("acked", n, consumers)
         self._attempts = np.zeros((consumers, n), np.int16)
-        self.repeats = [common.view(row) for row in self._attempts]  # but the first attempt
+        self.repeats = self._views(self._attempts)  # but the first attempt
+        self._again = np.zeros((consumers, n), np.int16)
+        self.again = self._views(self._again)  # work done, but the first time
         self._fate = np.zeros((consumers, n), np.int8)
-        self.fate = [common.view(row) for row in self._fate]
+        self.fate = self._views(self._fate)
 
     def _stamps(self, name: str, count: int, rows: int = 1) -> list[Any]:
         column = np.full((rows, count), NEVER, np.int64)
         self._columns[name] = column
-        return [common.view(row) for row in column]
+        return self._views(column)
+
+    def _views(self, column: NDArray[Any]) -> list[Any]:
+        return [common.view(row) for row in column] * self.times
 
     def bytes_of(self, messages: Any) -> int:
         """Return the sum of the messages' sizes, with the separators between their records."""
@@ -54,16 +65,21 @@ class Record:
         sizes = self.sizes
         return sum([sizes[m] for m in messages]) + count - 1
 
-    def trace(self, brokerless: bool, counters: Counters, manifest: dict[str, Any]) -> Trace:
+    def trace(
+        self,
+        brokerless: bool,
+        counters: Counters,
+        manifest: dict[str, Any],
+        drained: common.Drained | None = None,
+    ) -> Trace:
         """Return the trace. The record cannot be written to afterwards."""
         n, consumers = len(self.messages), self.consumers
         self._attempts += self._columns["left_broker"] != NEVER
         columns = {name: _in_seconds(column) for name, column in self._columns.items()}
         if brokerless:
             columns["at_broker"] = np.full((1, n), np.nan)
-        common.settle(self._fate, columns["done"])
-        if (self._fate == Fate.IN_FLIGHT).any():
-            manifest = {**manifest, "cut_off": True}
+        done = ~np.isnan(columns["done"])
+        common.settle(self._fate, columns, manifest, drained)
         return Trace(
             message=np.tile(np.arange(n, dtype=np.int32), consumers),
             consumer=np.repeat(np.arange(consumers, dtype=np.int16), n),
@@ -71,6 +87,7 @@ class Record:
             created=_per_row(self.messages.created[None], consumers),
             **{name: _per_row(column, consumers) for name, column in columns.items()},
             attempts=self._attempts.reshape(-1),
+            completions=(self._again + done.reshape(self._again.shape)).reshape(-1),
             fate=self._fate.reshape(-1),
             counters=counters,
             manifest=manifest,

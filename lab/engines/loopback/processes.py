@@ -1,0 +1,160 @@
+"""The processes of the sides: started once, told what to do, killed and replaced, and ended."""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from lab.engines import common
+from lab.engines.loopback import settings, side
+
+ANSWER_DEADLINE = 30.0
+CLOSE_DEADLINE = 2.0
+
+
+class Process(NamedTuple):
+    """A process that takes part in runs as a side, and the pipe to it."""
+
+    process: Any
+    pipe: Connection
+
+    def end(self, deadline: float) -> None:
+        """Have it end by itself until `deadline`, or else kill it."""
+        self.pipe.close()
+        self.process.join(max(0.0, deadline - time.monotonic()))
+        self.kill()
+
+    def kill(self) -> None:
+        self.pipe.close()
+        if self.process.is_alive():
+            self.process.kill()
+        self.process.join()
+
+
+class Processes:
+    """Processes for the sides of runs, kept from run to run. Use as a context manager.
+
+    `pinned` binds each side to a core, where there are two.
+    """
+
+    def __init__(self, pinned: bool = True) -> None:
+        self.pinned = pinned
+        self.sides: dict[str, Process] = {}
+        self.reserve: list[tuple[str, Process]] = []  # for sides that will be killed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def processes(self) -> list[Any]:
+        return [side.process for side in self.sides.values()]
+
+    @property
+    def pipes(self) -> dict[str, Connection]:
+        return {name: side.pipe for name, side in self.sides.items()}
+
+    def close(self) -> None:
+        """End all processes."""
+        mine = [*self.sides.values(), *(spare for _, spare in self.reserve)]
+        for each in mine:
+            each.pipe.close()
+        deadline = time.monotonic() + CLOSE_DEADLINE
+        for each in mine:
+            each.end(deadline)
+        self.sides, self.reserve = {}, []
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start a process for each of the sides that has none."""
+        for name in names:
+            if name not in self.sides:
+                self.sides[name] = self._spawn(name)
+
+    def stand_by(self, names: Iterable[str]) -> None:
+        """Have a process ready for each side in `names`, to take its place."""
+        new = [(name, self._spawn(name)) for name in names]
+        self.reserve += new
+        for _, spare in new:
+            spare.pipe.send(None)
+        for name, spare in new:
+            self._receive(name, spare.pipe)
+
+    def kill(self, name: str) -> None:
+        """Kill a side's process."""
+        self.sides[name].kill()
+
+    def replace(self, name: str) -> None:
+        """Put another process in the place of one that was killed."""
+        ready = next((entry for entry in self.reserve if entry[0] == name), None)
+        if ready is None:
+            self.sides[name] = self._spawn(name)
+            return
+        self.reserve.remove(ready)
+        self.sides[name] = ready[1]
+
+    def is_alive(self, name: str) -> bool:
+        return not self.sides[name].pipe.closed
+
+    def dismiss(self) -> None:
+        """End the processes that stood by in vain."""
+        spares, self.reserve = self.reserve, []
+        for _, spare in spares:
+            spare.kill()
+
+    def _spawn(self, name: str) -> Process:
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        core = settings.core_of(name) if self.pinned else None
+        process = spawn.Process(target=side.main, args=(name, theirs, core), daemon=True)
+        with _uninterrupted():
+            process.start()
+        theirs.close()
+        return Process(process, ours)
+
+    def tell(self, sides: Iterable[str], command: str, argument: Any = None) -> None:
+        for name in sides:
+            self.send(name, (command, argument))
+
+    def send(self, name: str, message: Any) -> None:
+        try:
+            self.sides[name].pipe.send(message)
+        except OSError:
+            raise common.MeasurementError(f"{name}: the process ended") from None
+
+    def answer(self, name: str) -> Any:
+        """Return what a side answers; raises `MeasurementError` if it does not, or has failed."""
+        return self._receive(name, self.sides[name].pipe)
+
+    def _receive(self, name: str, pipe: Connection) -> Any:
+        try:
+            if not pipe.poll(ANSWER_DEADLINE):
+                raise common.MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
+            answer = pipe.recv()
+        except (EOFError, OSError):
+            raise common.MeasurementError(f"{name}: the process ended") from None
+        if isinstance(answer, Exception):
+            raise common.MeasurementError(f"{name}: {answer}") from answer
+        return answer
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back; a process started meanwhile never sees it: its session ends it."""
+    resource_tracker.ensure_running()  # which would let Ctrl-C through if it started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,117 @@
+"""Where messages wait, noted now and then by each side for what it can see."""
+
+import array
+import fcntl
+import math
+import sys
+import termios
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from lab.engines import common
+from lab.engines.loopback import columns
+from lab.engines.loopback.events import EventListener, EventSource
+from lab.engines.loopback.job import Trouble
+from lab.engines.loopback.outlet import Outlet
+from lab.engines.loopback.parts import Parts
+from lab.engines.loopback.websocket import WebSocketHub, WebSocketListener, WebSocketPublisher
+from lab.trace import PLACES
+
+HEAD = 30  # bytes around a record
+INGEST, LIBRARY, KERNEL, RECEIVER = (
+    "to the broker",
+    "sender's library",
+    "kernel",
+    "receiver's library",
+)
+
+
+class Sampler:
+    """Notes every `trouble.sample` seconds how many messages wait in this side."""
+
+    def __init__(self, parts: Parts, trouble: Trouble) -> None:
+        self.parts = parts
+        self.every = trouble.sample
+        sides = parts.job.layout.sides
+        rows = columns.samples(trouble.folder, len(sides), trouble.samples)
+        self.rows = rows[sides.index(parts.name)]
+        self.created = common.view(parts.job.messages.created)
+        self.size = float(parts.job.messages.size.mean()) + HEAD  # bytes of a message on its way
+        self.next = 0
+
+    def begin(self) -> None:
+        """Start now, with the next time that is due."""
+        self.next = max(0, math.ceil(self.parts.site.now() / self.every))
+        self._plan()
+
+    def _plan(self) -> None:
+        if self.next < len(self.rows):
+            site = self.parts.site
+            site.loop.call_at(site.start + self.next * self.every, self._note)
+
+    def _note(self) -> None:
+        row = self.rows[self.next]
+        for place, count in self._waiting():
+            row[PLACES.index(place)] += count
+        self.next += 1
+        self._plan()
+
+    def _waiting(self) -> Iterator[tuple[str, float]]:
+        parts = self.parts
+        if parts.source:
+            due = bisect_right(self.created, parts.site.now())
+            yield "producer", due - parts.source.role.next  # type: ignore[attr-defined]
+        if parts.broker:
+            yield "broker", parts.broker.role.pending
+        yield "consumer", sum(consumer.role.pending for consumer in parts.consumers)
+        for end in (*parts.servers.values(), *parts.streams, *parts.clients):
+            for place, size in _bytes(end):
+                yield place, size / self.size
+
+
+def _bytes(end: Any) -> Iterator[tuple[str, float]]:
+    """Yield how many bytes wait where, at one end of the connections of a side."""
+    if isinstance(end, WebSocketHub | EventSource):
+        for outlet in end.outlets.values():
+            yield LIBRARY, _in_library(outlet)
+            yield KERNEL, _unsent(outlet.transport)
+    if isinstance(end, WebSocketHub) and end.publisher:
+        yield INGEST, _unread(end.publisher.transport) + _frames(end.publisher)
+    if isinstance(end, WebSocketPublisher) and end.outlet:
+        yield INGEST, _in_library(end.outlet) + _unsent(end.outlet.transport)
+    if isinstance(end, WebSocketListener) and end.connection:
+        yield KERNEL, _unread(end.connection.transport)
+        yield RECEIVER, _frames(end.connection)
+    if isinstance(end, EventListener) and end.content:
+        yield KERNEL, _unread(end.transport)
+        yield RECEIVER, end.content.total_bytes - end.taken
+
+
+def _in_library(outlet: Outlet) -> int:
+    waiting = sum(len(frame) for frame in outlet.frames)
+    return waiting + (outlet.transport.get_write_buffer_size() if outlet.transport else 0)
+
+
+def _frames(connection: Any) -> int:
+    """Return the bytes of the frames that the library has and nobody has read."""
+    return sum(len(frame.data) for frame in connection.recv_messages.frames.queue)
+
+
+def _unsent(transport: Any) -> int:
+    """Return the bytes in the socket that the peer's system has not taken."""
+    return _ask(transport, termios.TIOCOUTQ) if sys.platform == "linux" else 0
+
+
+def _unread(transport: Any) -> int:
+    return _ask(transport, termios.FIONREAD)
+
+
+def _ask(transport: Any, what: int) -> int:
+    """Ask the system about a socket; 0 if it is closed."""
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), what, count)
+    except (OSError, AttributeError, ValueError):
+        return 0
+    return count[0]

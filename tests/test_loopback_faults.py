@@ -1,0 +1,334 @@
+"""What goes wrong in a measured run, and what the strategies make of it: real processes and sockets.
+
+Runs are short and differ from one another; only fates, counts and promises are compared, not times.
+"""
+
+import asyncio
+import multiprocessing
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from servers import Http, ask, on_loop, publish, serving
+from websockets.asyncio.client import connect
+
+from lab import (
+    HttpIngest,
+    LongPoll,
+    Periodic,
+    PollThenPull,
+    Scenario,
+    ServerSentEvents,
+    ShortPoll,
+    Webhook,
+    WebSocketPush,
+    Workload,
+)
+from lab.checks import check
+from lab.engines.common import MeasurementError
+from lab.engines.loopback import Session, settings
+from lab.faults import (
+    AddedLatency,
+    BrokerRestart,
+    ConnectionReset,
+    ConsumerCrash,
+    Fault,
+    HalfOpen,
+    LimitedBandwidth,
+    LinkDown,
+    LostRequest,
+    LostResponse,
+    SlowConsumer,
+    StalledLoop,
+)
+from lab.messages import Deliver, Message
+from lab.roles import PushConsumer
+from lab.scenario import Producer
+from lab.strategies import FRESH, Start, Strategy
+from lab.trace import PLACES, Fate, Trace
+
+PLAIN = Workload(arrivals=Periodic(rate=100), work=0.001, duration=0.4)
+IDEMPOTENT = Producer(acks="idempotent", timeout=0.2)
+POLL = LongPoll(max_wait=0.1, timeout=0.15)
+HOOK = Webhook(timeout=0.15, retry_first=0.02, attempts=20)
+AT = 0.15
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    with Session() as session:
+        yield session
+
+
+def measure(
+    session: Session,
+    strategy: Strategy,
+    faults: Sequence[Fault] = (),
+    workload: Workload = PLAIN,
+    **options: Any,
+) -> Trace:
+    """Measure a run that keeps its promises, in which every message has a fate in the end."""
+    scenario = Scenario(
+        workload=workload, strategies=[strategy], faults=list(faults), drain=20.0, **options
+    )
+    trace = session.measure(scenario, strategy)
+    assert check(trace) == []
+    assert len(trace) == len(workload.draw()) * workload.consumers
+    assert "cut_off" not in trace.manifest and (trace.fate != Fate.IN_FLIGHT).all()
+    return trace
+
+
+def count(trace: Trace, fate: Fate) -> int:
+    return int((trace.fate == fate).sum())
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        POLL,
+        LongPoll(max_wait=0.1, commit="each"),
+        WebSocketPush(acks=True),
+        WebSocketPush(replay=True),
+        ServerSentEvents(),
+        HOOK,
+    ],
+    ids=lambda strategy: strategy.label,
+)
+def test_a_consumer_that_is_killed_loses_nothing(strategy: Strategy, session: Session) -> None:
+    before = {process.pid for process in session.processes}
+    trace = measure(session, strategy, [ConsumerCrash(at=AT, duration=0.1)])
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert len({process.pid for process in session.processes} - before) >= 1, "nobody was killed"
+    assert not session.reserve
+
+
+def test_a_consumer_of_a_stream_that_nobody_keeps_loses_what_comes_meanwhile(
+    session: Session,
+) -> None:
+    trace = measure(session, WebSocketPush(), [ConsumerCrash(at=AT, duration=0.1)])
+    assert count(trace, Fate.LOST) > 0
+    assert count(trace, Fate.LOST) + count(trace, Fate.DELIVERED) == len(trace)
+    assert trace.done[trace.created < AT - 0.05].max() < AT, "what was before the crash is kept"
+
+
+def test_the_crash_of_one_consumer_does_not_disturb_another(session: Session) -> None:
+    two = PLAIN.model_copy(update={"consumers": 2})
+    trace = measure(session, HOOK, [ConsumerCrash(at=AT, duration=0.1, consumer=1)], two)
+    assert (trace.fate == Fate.DELIVERED).all()
+    mine = trace.consumer == 0
+    assert (trace.attempts[mine] == 1).all() and (trace.attempts[~mine] > 1).any()
+
+
+@pytest.mark.parametrize("strategy", [POLL, WebSocketPush(acks=True), HOOK, ServerSentEvents()])
+def test_a_durable_log_survives_its_broker(strategy: Strategy, session: Session) -> None:
+    restart = [BrokerRestart(at=AT, duration=0.1)]
+    trace = measure(session, strategy, restart, durable=True, producer=IDEMPOTENT)
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert not np.isnan(trace.accepted).any()
+    if isinstance(strategy, LongPoll):
+        assert (trace.completions == 1).all()
+
+
+@pytest.mark.parametrize("strategy", [POLL, WebSocketPush(acks=True), HOOK])
+def test_a_log_in_memory_does_not(strategy: Strategy, session: Session) -> None:
+    slow = PLAIN.model_copy(update={"work": PLAIN.work.model_copy(update={"value": 0.015})})
+    restart = [BrokerRestart(at=0.3, duration=0.1)]
+    trace = measure(session, strategy, restart, slow, producer=IDEMPOTENT)
+    assert count(trace, Fate.DELIVERED) > 0
+    if strategy is not POLL:  # the new broker does not know what the old one still had
+        assert count(trace, Fate.LOST) > 0
+    after = trace.created > 0.4
+    assert not np.isnan(trace.at_broker[after]).any(), "the producer comes back"
+
+
+LINKS: list[Fault] = [
+    LinkDown(at=AT, duration=0.1),
+    ConnectionReset(at=AT),
+    HalfOpen(at=AT, duration=0.3),
+    LostRequest(at=AT),
+    LostResponse(at=AT),
+    AddedLatency(at=AT, duration=0.1, delay=0.02),
+    LimitedBandwidth(at=AT, duration=0.1, rate=20_000),
+]
+each_link_fault = pytest.mark.parametrize("fault", LINKS, ids=lambda fault: fault.name)
+
+
+@each_link_fault
+@pytest.mark.parametrize("strategy", [POLL, HOOK], ids=lambda strategy: strategy.name)
+def test_requests_survive_a_bad_connection(
+    strategy: Strategy, fault: Fault, session: Session
+) -> None:
+    trace = measure(session, strategy, [fault])
+    assert (trace.fate == Fate.DELIVERED).all()
+    if isinstance(fault, HalfOpen):
+        assert trace.counters.requests > len(np.unique(trace.done)) / 2, "requests are repeated"
+
+
+@pytest.mark.parametrize(
+    "strategy", [WebSocketPush(acks=True), ServerSentEvents(), PollThenPull(interval=0.02)]
+)
+@pytest.mark.parametrize("fault", [LINKS[0], LINKS[2]], ids=lambda fault: fault.name)
+def test_what_is_kept_or_asked_for_survives_a_bad_connection(
+    strategy: Strategy, fault: Fault, session: Session
+) -> None:
+    trace = measure(session, strategy, [fault])
+    assert (trace.fate == Fate.DELIVERED).all()
+
+
+@pytest.mark.parametrize("fault", LINKS[:5], ids=lambda fault: fault.name)
+def test_an_idempotent_producer_repeats_nothing(fault: Fault, session: Session) -> None:
+    broken = [fault.model_copy(update={"link": "ingest"})]
+    trace = measure(session, WebSocketPush(), broken, producer=IDEMPOTENT)
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert (trace.completions == 1).all()
+    assert (trace.accepted >= trace.at_broker).all()
+
+
+def test_a_producer_that_only_retries_repeats_what_was_not_answered(session: Session) -> None:
+    lost = [LostResponse(at=AT, link="ingest")]
+    retry = Producer(acks="retry", timeout=0.2)
+    trace = measure(session, WebSocketPush(), lost, producer=retry)
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert (trace.completions > 1).any()
+
+
+BURST = Workload(arrivals=Periodic(rate=400), work=0.005, duration=0.2)
+
+
+def test_a_full_buffer_blocks_the_producer(session: Session) -> None:
+    strategy = WebSocketPush(acks=True, credits=2, buffer=3, overflow="block")
+    few = Producer(acks="retry", timeout=10.0, in_flight=5)
+    trace = measure(session, strategy, workload=BURST, producer=few)
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert trace.sent.max() > 0.3, "the producer was held back"
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_a_slow_consumer_is_cut_off(replay: bool, session: Session) -> None:
+    strategy = WebSocketPush(acks=True, credits=2, buffer=3, overflow="disconnect", replay=replay)
+    trace = measure(session, strategy, workload=BURST)
+    assert trace.counters.requests > 1, "it comes back"
+    if replay:
+        assert (trace.fate == Fate.DELIVERED).all()
+    else:
+        assert count(trace, Fate.DROPPED) > 0
+
+
+def test_a_target_says_when_to_come_back(session: Session) -> None:
+    strategy = Webhook(rate_limit=100, burst=2, concurrency=4, attempts=2)
+    trace = measure(session, strategy, workload=BURST.model_copy(update={"work": PLAIN.work}))
+    assert (trace.fate == Fate.DELIVERED).all()
+    assert trace.attempts.sum() > len(trace), "it was refused, and that is no failed attempt"
+    done = np.sort(trace.done)
+    assert (done[10:] - done[:-10] > 7 / 100).all(), "at most 100 a second, and 2 at once"
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [POLL, Webhook(retry_first=0.01, attempts=3), WebSocketPush(), HttpIngest(retry_first=0.01)],
+    ids=lambda strategy: strategy.name,
+)
+def test_work_that_always_fails_is_put_aside(strategy: Strategy, session: Session) -> None:
+    trace = measure(session, strategy, poison=[3, 7])
+    assert trace.message[trace.fate == Fate.DEAD_LETTERED].tolist() == [3, 7]
+    assert count(trace, Fate.DELIVERED) == len(trace) - 2
+
+
+def test_a_slow_consumer_and_a_stalled_loop(session: Session) -> None:
+    faults = [
+        SlowConsumer(at=0.05, duration=0.05, work=0.01),
+        StalledLoop(at=0.2, duration=0.1, side="target"),
+    ]
+    trace = measure(session, WebSocketPush(), faults)
+    assert (trace.fate == Fate.DELIVERED).all()
+    slow = (trace.started >= 0.05) & (trace.started < 0.1)
+    assert slow.any() and (trace.done - trace.started)[slow].min() >= 0.01 - 1e-6
+    assert not ((trace.received > 0.21) & (trace.received < 0.29)).any()
+
+
+def test_where_messages_wait_is_sampled(session: Session) -> None:
+    strategy = WebSocketPush(acks=True, credits=4)
+    trace = measure(session, strategy, workload=BURST, sample=0.02)
+    assert set(trace.places) == {"time", *PLACES}
+    assert (np.diff(trace.places["time"]) > 0).all()
+    assert trace.places["time"][-1] > trace.done.max() - 0.02
+    for place in PLACES:
+        assert (trace.places[place] >= 0).all()
+    assert trace.places["broker"].max() > 10, "the consumer is slower than the producer"
+    assert trace.places["consumer"].max() >= 1
+
+
+class Stumbler(PushConsumer):
+    """A consumer that breaks on the first delivery."""
+
+    def receive(self, message: Message, now: float) -> Sequence[Message]:
+        if isinstance(message, Deliver):
+            raise TypeError("a planted bug")
+        return super().receive(message, now)
+
+
+class Stumble(WebSocketPush):
+    """A strategy whose consumer breaks."""
+
+    def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
+        return Stumbler(index)
+
+
+def test_a_run_that_fails_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, session: Session
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    faults = [AddedLatency(at=0.1, duration=0.1), ConsumerCrash(at=0.4, duration=0.1)]
+    threads = threading.active_count()
+    others = len(multiprocessing.active_children()) - len(session.processes)
+    with pytest.raises(MeasurementError, match="a planted bug"):
+        measure(session, Stumble(), faults)
+    assert not session.processes and not session.reserve
+    assert len(multiprocessing.active_children()) == others
+    assert threading.active_count() == threads
+    assert not list(tmp_path.iterdir())
+
+
+@on_loop
+async def test_a_peer_that_does_not_read_is_cut_off_and_its_role_told() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "SEND_DEADLINE", 0.2)
+        async with (
+            serving(WebSocketPush(), count=100, size=500_000) as (side, ports),
+            connect(f"ws://127.0.0.1:{ports['websocket']}/stream", max_queue=1) as client,
+        ):
+            await client.send('{"subscribe":0,"offset":null}')
+            while not side.site.counts["subscribed"]:
+                await asyncio.sleep(0.01)
+            for message in range(100):
+                publish(side, message)
+                await asyncio.sleep(0)
+            while side.broker.role.sessions:
+                await asyncio.sleep(0.05)
+            assert not side.servers["websocket"].outlets
+            client.transport.abort()
+
+
+@on_loop
+async def test_where_a_log_begins_and_ends_can_be_asked() -> None:
+    async with serving(ShortPoll()) as (side, ports):
+        publish(side, 0, 1, 2)
+        for to, offset in (("earliest", 0), ("latest", 3), ("0", 0), ("299", 3)):
+            reply = await ask(ports["http"], "GET", f"/offset?to={to}")
+            assert (reply.status, reply.body) == (200, b'{"offset":%d,"epoch":0}' % offset)
+        assert (await ask(ports["http"], "GET", "/offset?to=yesterday")).status == 400
+
+
+@on_loop
+async def test_a_held_request_ends_with_its_client() -> None:
+    async with serving(LongPoll()) as (side, ports):
+        async with Http(ports["http"]) as http:
+            http.send("GET", "/records?offset=0&max_wait=200")
+            while not side.broker.role.held:
+                await asyncio.sleep(0.01)
+        while side.broker.role.held:
+            await asyncio.sleep(0.01)
