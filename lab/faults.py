@@ -5,7 +5,7 @@ producer's to the broker, `delivery` the one between the broker (or the source's
 `consumer`. A *request* travels from the side that asks, or sends, to the other; a *response* back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -147,16 +147,7 @@ else:
 def slowness(faults: Sequence[Fault], consumer: int, now: float) -> tuple[float, float]:
     """Return by how much a consumer's work takes longer `now`, and the least it takes in seconds."""
     times, least = 1.0, 0.0
-    for fault in faults:
-        if isinstance(fault, SlowConsumer) and fault.consumer == consumer:
-            if fault.at <= now < fault.until:
-                times, least = times * fault.times, max(least, fault.work)
+    for fault in [f for f in faults if isinstance(f, SlowConsumer)]:
+        if fault.consumer == consumer and fault.at <= now < fault.until:
+            times, least = times * fault.times, max(least, fault.work)
     return times, least
-
-
-def on_link(faults: Sequence[Fault], link: str, consumer: int) -> Iterator[LinkFault]:
-    """Yield the faults of one connection."""
-    for fault in faults:
-        if isinstance(fault, LinkFault) and fault.link == link:
-            if link == "ingest" or fault.consumer == consumer:
-                yield fault

@@ -185,10 +185,10 @@ class PullFormat:
         if isinstance(message, Check):
             tag = {"If-None-Match": _tag(message.offset, message.epoch)}
             return HttpRequest("GET", "/head", {"consumer": str(message.consumer)}, tag)
+        assert isinstance(message, Fetch | Seek)
         query = {"consumer": str(message.consumer)}
         if isinstance(message, Seek):
             return HttpRequest("GET", "/offset", query | {"to": f"{message.to}"})
-        assert isinstance(message, Fetch)
         if message.offset is not None:
             query["offset"] = str(message.offset)
         if message.epoch:

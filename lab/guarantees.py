@@ -118,6 +118,8 @@ def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> 
     if isinstance(fault, ConsumerCrash):
         if not isinstance(strategy.wire, Call):
             yield _crash(care)
+            if getattr(strategy, "begin", "earliest") == "latest":
+                yield LOSES_ALL  # if it had no cursor yet, it does not want what was before
     elif isinstance(fault, BrokerRestart):
         if not (isinstance(strategy.wire, Call) or strategy.brokerless):
             yield _restart(care, scenario)

@@ -84,12 +84,12 @@ ROWS = (
     Row(
         "webhook, retries, 2xx after work",
         Webhook(timeout=0.3, concurrency=4, **RETRIES),
-        ("DR", "DRX", "DR", "L", "DR"),
+        ("DR", "DRX", "DR", "LR", "DR"),
     ),
     Row(
         "webhook, retries, early 2xx",
         Webhook(timeout=0.3, concurrency=4, ack_on="receipt", **RETRIES),
-        ("LDR", "RW", "DR", "L", "DR"),
+        ("LDR", "RW", "DR", "LR", "DR"),
     ),
     Row(
         "short poll, destructive read",

@@ -33,6 +33,15 @@ from lab.workload import Constant, Periodic, Poisson, Workload
 Rng = np.random.Generator
 Run = Callable[[Scenario, Strategy], Trace]
 CHUNK = 10
+FINDINGS = (  # what a run may raise: whatever it is, it is a finding
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 DRAIN = 30.0  # seconds; everything drawn here is over much sooner
 
 
@@ -188,7 +197,7 @@ def judge(schedule: Schedule, run: Run) -> tuple[str, int, int]:
     scenario = schedule.scenario()
     try:
         trace = run(scenario, scenario.strategies[0])
-    except Exception as error:  # whatever it is: it is a finding
+    except FINDINGS as error:
         return f"{type(error).__name__}: {error}", 0, 0
     open_rows = int((trace.fate == Fate.IN_FLIGHT).sum())
     found = check(trace)

@@ -254,6 +254,7 @@ DAMAGE = {
     "the beginning is gone": "DELETE FROM batches WHERE first = 0",
     "half a message": "UPDATE batches SET messages = x'00ff00' WHERE first = 3",
     "no messages": "UPDATE batches SET messages = NULL WHERE first = 3",
+    "messages that cannot be": f"UPDATE batches SET messages = x'{'ff' * 24}' WHERE first = 3",
     "text for messages": "UPDATE batches SET messages = 'eight by' WHERE first = 6",
     "text for a time": "UPDATE batches SET at = 'noon' WHERE first = 3",
     "no time": "UPDATE batches SET at = NULL WHERE first = 3",
@@ -280,6 +281,13 @@ def test_what_does_not_fit_together(case: str, path: Path) -> None:
     with sqlite3.connect(path) as file:
         file.execute(DAMAGE[case])
     refusal(path)
+
+
+def test_messages_that_the_run_does_not_have(path: Path) -> None:
+    SqliteJournal(path).restore().append((1, 2, 3), 0.0)
+    assert everything(restored(path, sizes=[1, 1, 1, 1])) == [1, 2, 3]
+    with pytest.raises(InvalidInput, match="no such messages as those at offset 0"):
+        restored(path, sizes=[1, 1, 1])
 
 
 def test_flipped_bytes_are_refused_or_do_no_harm(path: Path) -> None:

@@ -24,6 +24,7 @@ from lab.messages import (
 )
 from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
 
+SHORTEST_WAIT = 0.001  # seconds; what comes back sooner is refused again
 RECONNECT = Retry(first=0.05, limit=1.0)
 AckWhen = Literal["never", "on_receipt", "after_work"]
 
@@ -53,7 +54,7 @@ class TokenBucket:
         self.filled_at = now
         missing = min(count, limit.burst) - self.tokens
         if missing > 1e-9:
-            return missing / limit.rate
+            return max(SHORTEST_WAIT, missing / limit.rate)
         self.tokens -= count
         return 0.0
 
@@ -84,7 +85,7 @@ class PushConsumer:
     def __init__(
         self,
         index: int,
-        how: PushReception = PushReception(),  # noqa: B008
+        how: PushReception = PushReception(),
         offset: int | None = None,
         luck: Luck = NO_LUCK,
     ) -> None:

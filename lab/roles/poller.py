@@ -22,6 +22,7 @@ from lab.messages import (
 )
 from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
 
+AGAIN = Retry(first=0.05, limit=1.0)
 Commit = Literal["after_work", "before_work", "each", "never"]
 Begin = Literal["earliest", "latest"] | float
 
@@ -50,7 +51,7 @@ class Polling:
     begin: Begin = "earliest"
     tries: float = 3
     timeout: float = 10.0
-    retry: Retry = Retry(first=0.05, limit=1.0)
+    retry: Retry = AGAIN
 
 
 class Poller:
@@ -112,8 +113,9 @@ class Poller:
 
     def _is_stale(self, message: Message) -> bool:
         """Say whether this answers a request that was given up and repeated."""
-        known = isinstance(message, Records) and not self.how.destructive
-        return known and message.offset < self.offset and message.epoch == self.epoch
+        if not isinstance(message, Records) or self.how.destructive:
+            return False
+        return message.offset < self.offset and message.epoch == self.epoch
 
     def _records(self, answer: Records, now: float) -> Sequence[Message]:
         self.first, self.epoch = answer.offset, answer.epoch

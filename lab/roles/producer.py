@@ -21,6 +21,7 @@ from lab.messages import (
 )
 from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
 
+ALWAYS = Retry(first=0.05, limit=1.0, attempts=math.inf)
 Acks = Literal["none", "retry", "idempotent"]
 
 
@@ -36,7 +37,7 @@ class PublishPolicy:
     acks: Acks = "none"
     timeout: float = 1.0
     in_flight: float = 100
-    retry: Retry = Retry(first=0.05, limit=1.0, attempts=math.inf)
+    retry: Retry = ALWAYS
 
 
 FORGET = PublishPolicy()

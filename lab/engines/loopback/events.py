@@ -6,11 +6,12 @@ import aiohttp
 from aiohttp import web
 
 from lab.engines.loopback import settings
-from lab.engines.loopback.actor import Broker, Consumer
+from lab.engines.loopback.actor import Broker
 from lab.engines.loopback.http import HttpServer, client_session, head_bytes
 from lab.engines.loopback.job import Links, delivery
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
+from lab.engines.loopback.worker import Consumer
 from lab.formats import Payloads, whole
 from lab.messages import Deliver, Disconnected, Subscribe
 from lab.strategies import Stream

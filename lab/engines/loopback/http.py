@@ -8,9 +8,10 @@ import aiohttp
 from aiohttp import web
 
 from lab.engines.loopback import settings
-from lab.engines.loopback.actor import Broker, Consumer
+from lab.engines.loopback.actor import Broker
 from lab.engines.loopback.job import Links
 from lab.engines.loopback.site import Site
+from lab.engines.loopback.worker import Consumer
 from lab.formats import JSON, SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
 from lab.group_format import PATHS, GroupFormat
 from lab.messages import Disconnected, Nack, Subscribe

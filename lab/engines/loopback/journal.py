@@ -49,8 +49,6 @@ class SqliteJournal:
         if not tables:
             run("PRAGMA journal_mode = WAL")
             self._file.executescript(SCHEMA)
-        elif run("PRAGMA quick_check").fetchall() != [("ok",)]:
-            raise ValueError("the file is damaged")
         run(f"PRAGMA synchronous = {synchronous}")
 
     def close(self) -> None:

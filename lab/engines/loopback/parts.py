@@ -4,13 +4,15 @@ from typing import Any, Protocol
 
 from lab.engines import common
 from lab.engines.loopback import columns
-from lab.engines.loopback.actor import Broker, Consumer, Source
+from lab.engines.loopback.actor import Broker, Source
 from lab.engines.loopback.events import EventListener, EventSource
 from lab.engines.loopback.http import Answering, Asking, HttpServer
+from lab.engines.loopback.hub import WebSocketHub
 from lab.engines.loopback.job import BROKER, LIFE, SOURCE, Job, Links
 from lab.engines.loopback.journal import SqliteJournal
 from lab.engines.loopback.site import Site
-from lab.engines.loopback.websocket import WebSocketHub, WebSocketListener, WebSocketPublisher
+from lab.engines.loopback.websocket import WebSocketListener, WebSocketPublisher
+from lab.engines.loopback.worker import Consumer
 from lab.roles import Log, Producer
 from lab.strategies import BrokerSetting, Call, Exchange, Start, Stream
 

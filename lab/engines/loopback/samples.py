@@ -12,10 +12,11 @@ from typing import Any
 from lab.engines import common
 from lab.engines.loopback import columns
 from lab.engines.loopback.events import EventListener, EventSource
+from lab.engines.loopback.hub import WebSocketHub
 from lab.engines.loopback.job import Trouble
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.parts import Parts
-from lab.engines.loopback.websocket import WebSocketHub, WebSocketListener, WebSocketPublisher
+from lab.engines.loopback.websocket import WebSocketListener, WebSocketPublisher
 from lab.trace import PLACES
 
 HEAD = 30  # bytes around a record

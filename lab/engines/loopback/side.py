@@ -127,6 +127,7 @@ class Side(Parts):
         }
 
     async def close(self) -> None:
+        self.site.closed = True
         for task in list(self.site.tasks):
             task.cancel()
         for client in self.clients:

@@ -40,6 +40,7 @@ class Site:
         self.counts = dict.fromkeys(("subscribed", "done", "settled", "acked"), 0)
         self.tasks: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
+        self.closed = False  # the run is over, and nothing that happens now counts
         self.loop.set_exception_handler(self._broke)
 
     def now(self) -> float:
@@ -76,6 +77,8 @@ class Site:
 
     def report(self, error: BaseException | None) -> None:
         """Have the run fail because of `error`, which is a fault of ours."""
+        if self.closed:
+            return
         self.errors.append(repr(error))
         if self.trouble:
             self.trouble.note_error(f"{self.name}: {error!r}")

@@ -80,12 +80,13 @@ class Record:
             columns["at_broker"] = np.full((1, n), np.nan)
         done = ~np.isnan(columns["done"])
         common.settle(self._fate, columns, manifest, drained)
+        stamps: dict[str, Any] = {k: _per_row(c, consumers) for k, c in columns.items()}
         return Trace(
             message=np.tile(np.arange(n, dtype=np.int32), consumers),
             consumer=np.repeat(np.arange(consumers, dtype=np.int16), n),
             size=_per_row(self.messages.size[None], consumers),
             created=_per_row(self.messages.created[None], consumers),
-            **{name: _per_row(column, consumers) for name, column in columns.items()},
+            **stamps,
             attempts=self._attempts.reshape(-1),
             completions=(self._again + done.reshape(self._again.shape)).reshape(-1),
             fate=self._fate.reshape(-1),

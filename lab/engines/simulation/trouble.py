@@ -152,6 +152,7 @@ class Trouble:
         run, consumer = self.run_, self.run_.consumers[index]
         luck = run.luck(index + 1000 * consumer.life)
         consumer.live(run.strategy.consumer(index, Start(*consumer.saved, luck)))
+        consumer.loop.busy_until = max(consumer.loop.busy_until, self._now())
         consumer.plan()
 
     def _kill_broker(self) -> None:
@@ -168,6 +169,7 @@ class Trouble:
         if not run.scenario.durable:
             log, self.lost_before = None, now / SECOND
         broker.live(run.strategy.broker(run.setting(log, self.restarts)))
+        broker.loop.busy_until = max(broker.loop.busy_until, now)
         if common.connection_kind(run.strategy.wire) == "push":
             for consumer in run.consumers:  # webhooks are part of the broker's settings
                 broker.handle(Subscribe(consumer.index), now)
