@@ -6,7 +6,7 @@ The journal is `lab.engines.loopback.journal` with each of SQLite's ways to writ
 outlive the end of the process only, FULL (the lab's) has every append on disk before the next. An
 append is a batch of 1, 10 or 100 messages. All logs take turns; each repetition begins with new
 ones. A ratio is the median of those to the log in memory within a repetition, with their range.
-The disk is that of the temporary folder: set TMPDIR to try another. Takes about half a minute.
+The disk is that of the temporary folder: set TMPDIR to try another. Takes a quarter of a minute.
 """
 
 import argparse

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab import checks, machine, report
+from lab.aftermath import aftermath
 from lab.engines.simulation import simulate
 from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
 from lab.physics import Calibrated, Physics, Stalls, reference
@@ -41,6 +42,7 @@ class Comparison:
         return {
             "scenario": self.scenario.name,
             "results": [result.to_json() for result in self.results],
+            "aftermath": [row.to_json() for row in aftermath(self.scenario, self.runs)],
             "notes": self.notes,
             "violations": self.violations,
         }
@@ -68,7 +70,7 @@ def compare(
 
     Every trace is checked. Raises `MeasurementError` if a measured run fails.
     """
-    notes = scenario.warnings()
+    notes = [*scenario.warnings(), *(f"what goes wrong: {fault}" for fault in scenario.faults)]
     if not isinstance(costs, Calibrated):
         costs = Calibrated(costs, {}) if costs else reference()
     if "simulation" in engines:
@@ -121,8 +123,13 @@ def _measured(scenario: Scenario, progress: Progress, port: int) -> list[Run]:
 
 
 def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:
-    """Return a row of theory for each strategy that has a closed form under this workload."""
-    results = []
+    """Return a row of theory for each strategy that has a closed form under this workload.
+
+    Closed forms know nothing of faults.
+    """
+    results: list[Result] = []
+    if scenario.faults or scenario.poison:
+        return results
     for strategy in scenario.strategies:
         transit, round_trip = empty_system(scenario, strategy, costs)
         prediction = theory(scenario, strategy, transit, round_trip)

@@ -203,9 +203,9 @@ class PullFormat:
         consumer = whole(query.get("consumer", 0), "consumer")
         if request.path == "/head":
             tag = request.headers.get("If-None-Match", '"0"')
-            epoch, _, offset = tag.strip('"').rpartition("-")
+            epoch, dash, offset = tag.strip('"').rpartition("-")
             name = "If-None-Match"
-            return Check(consumer, whole(offset, name), whole(epoch or 0, name))
+            return Check(consumer, whole(offset, name), whole(epoch if dash else 0, name))
         if request.path == "/offset":
             to = query.get("to", "earliest")
             return Seek(consumer, to if to in ("earliest", "latest") else seconds(to, "to"))

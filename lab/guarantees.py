@@ -115,23 +115,21 @@ def _works_too_long(scenario: Scenario, strategy: Strategy) -> bool:
 def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> Iterator[Harm]:
     if strategy.shared and getattr(fault, "link", "delivery") == "delivery":
         yield _moves(care, fault)
-    if isinstance(fault, ConsumerCrash):
-        if not isinstance(strategy.wire, Call):
-            yield _crash(care)
-            if getattr(strategy, "begin", "earliest") == "latest":
-                yield LOSES_ALL  # if it had no cursor yet, it does not want what was before
-    elif isinstance(fault, BrokerRestart):
-        if not (isinstance(strategy.wire, Call) or strategy.brokerless):
-            yield _restart(care, scenario)
-            yield _ingest(scenario, restart=True)
-    elif isinstance(fault, DELAYS):
+    if isinstance(fault, DELAYS):
         yield _delay(care)
         yield _ingest(scenario, restart=False, delay=True)
-    elif isinstance(fault, LinkFault) and not isinstance(strategy.wire, Call):
-        if fault.link == "delivery":
-            yield _network(care)
-        elif not strategy.brokerless:
-            yield _ingest(scenario, restart=False)
+    elif isinstance(strategy.wire, Call):
+        return
+    elif isinstance(fault, ConsumerCrash):
+        yield _crash(care)
+        if getattr(strategy, "begin", "earliest") == "latest":
+            yield LOSES_ALL  # if it had no cursor yet, it does not want what was before
+    elif isinstance(fault, LinkFault) and fault.link == "delivery":
+        yield _network(care)
+    elif not strategy.brokerless:
+        if isinstance(fault, BrokerRestart):
+            yield _restart(care, scenario)
+        yield _ingest(scenario, restart=isinstance(fault, BrokerRestart))
 
 
 def _crash(care: Care) -> Harm:

@@ -7,6 +7,8 @@ from lab.plots.anatomy import anatomy
 from lab.plots.backlog import backlog
 from lab.plots.cost_plane import cost_plane
 from lab.plots.ecdf import ecdf
+from lab.plots.offsets import offsets
+from lab.plots.places import places
 from lab.plots.sequence import sequence
 
-__all__ = ["anatomy", "backlog", "cost_plane", "ecdf", "sequence"]
+__all__ = ["anatomy", "backlog", "cost_plane", "ecdf", "offsets", "places", "sequence"]

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lab.faults import Fault
 from lab.plots import style
 from lab.show import wrap
 from lab.trace import Trace
@@ -17,7 +16,7 @@ PANEL = (5.0, 3.2)  # inches
 MOST_COLUMNS = 2
 
 
-def offsets(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
+def offsets(traces: Sequence[Trace]) -> Figure:
     """Draw how many messages the broker had, and each consumer was done with; a panel for a trace.
 
     Faults are shaded. A consumer that falls behind leaves the line of the log; one that is lost
@@ -27,7 +26,7 @@ def offsets(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
     most = max((int(t.consumer.max(initial=0)) + 1 for t in traces), default=1)
     looks = style.looks(f"consumer {c}" for c in range(most))
     for trace, axes in zip(traces, grid, strict=True):
-        _panel(axes, trace, looks, faults)
+        _panel(axes, trace, looks)
     style.headline(figure, "How far is each consumer?")
     figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
     figure.supylabel("messages", fontsize=style.LABEL)
@@ -44,9 +43,8 @@ def _dash(index: int) -> Any:
     return ("-", "--", "-.", ":")[index % 4]
 
 
-def _panel(axes: Axes, trace: Trace, looks: dict[str, style.Look], faults: Sequence[Fault]) -> None:
-    for fault in faults:
-        axes.axvspan(fault.at, max(fault.until, fault.at + 1e-3), color=style.PALE, zorder=0)
+def _panel(axes: Axes, trace: Trace, looks: dict[str, style.Look]) -> None:
+    style.shade_faults(axes, trace)
     came = trace.created if trace.manifest.get("brokerless") else trace.at_broker
     first = trace.consumer == 0
     axes.step(*_count(came[first]), where="post", color=style.BLACK, linewidth=3, alpha=0.4)

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from lab.faults import Fault
 from lab.plots import style
 from lab.show import wrap
 from lab.trace import PLACES, Fate, Trace
@@ -27,7 +26,7 @@ COLOURS = (
 HATCHES = ("xx", "", "//", "..", "\\\\", "--", "")
 
 
-def places(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
+def places(traces: Sequence[Trace]) -> Figure:
     """Draw how many messages wait in which place, stacked, and a line of what is gone for good.
 
     Traces must have been sampled (`sample` of the scenario); a panel for each. Faults are shaded.
@@ -35,7 +34,7 @@ def places(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
     traces = [trace for trace in traces if trace.places]
     figure, grid = style.panels(len(traces), MOST_COLUMNS, PANEL, share=False)
     for trace, axes in zip(traces, grid, strict=True):
-        _panel(axes, trace, faults)
+        _panel(axes, trace)
     style.headline(figure, "Where do messages wait?")
     figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
     figure.supylabel("messages waiting", fontsize=style.LABEL)
@@ -48,9 +47,8 @@ def places(traces: Sequence[Trace], faults: Sequence[Fault] = ()) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, trace: Trace, faults: Sequence[Fault]) -> None:
-    for fault in faults:
-        axes.axvspan(fault.at, max(fault.until, fault.at + 1e-3), color=style.PALE, zorder=0)
+def _panel(axes: Axes, trace: Trace) -> None:
+    style.shade_faults(axes, trace)
     time = trace.places["time"]
     layers = axes.stackplot(time, *(trace.places[name] for name in PLACES), colors=COLOURS)
     for layer, hatch in zip(layers, HATCHES, strict=True):

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lab.show import ENGINES, number, wrap
+from lab.trace import Trace
 
 BLUE, VERMILLION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, YELLOW = "#E69F00", "#56B4E9", "#000000", "#F0E442"
@@ -40,6 +41,7 @@ PART_LOOKS = {  # of each part of the latency: colour and hatch
     "work": (GREEN, ""),
 }
 
+SHORTEST = 0.005  # seconds: what goes wrong for a moment only is still seen
 TITLE, LABEL, TICK, SMALL = 19, 15, 13, 11  # points, on a slide of 12 by 6.75 inches
 
 
@@ -112,6 +114,13 @@ def say_empty(axes: Axes) -> None:
     """Say in the middle of `axes` that there is nothing to show."""
     note = axes.text(0.5, 0.5, "nothing to show", fontsize=LABEL, color=GREY, ha="center")
     note.set_transform(axes.transAxes)
+
+
+def shade_faults(axes: Axes, trace: Trace) -> None:
+    """Shade the times at which something went wrong in the run of `trace`."""
+    for fault in trace.manifest.get("scenario", {}).get("faults", ()):
+        at, duration = fault["at"], fault.get("duration", 0.0)
+        axes.axvspan(at, at + max(duration, SHORTEST), color=PALE, zorder=0)
 
 
 def log_ticks(axis: Axis) -> None:

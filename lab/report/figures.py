@@ -57,6 +57,17 @@ def _sequence(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
     return plots.sequence(simulated or runs) if runs else None
 
 
+def _offsets(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
+    first = [run.traces[0] for run in runs if run.traces]
+    wrong = [trace for trace in first if trace.manifest.get("scenario", {}).get("faults")]
+    return plots.offsets(wrong) if wrong else None
+
+
+def _places(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
+    sampled = [run.traces[0] for run in runs if run.traces and run.traces[0].places]
+    return plots.places(sampled) if sampled else None
+
+
 KINDS = (
     Kind(
         "latency",
@@ -83,6 +94,20 @@ KINDS = (
         "Messages created and not yet done, in the first replication. A line that keeps rising is"
         " an overload; what was dropped is not counted.",
         _of_runs(plots.backlog),
+    ),
+    Kind(
+        "offsets",
+        "How far each consumer is",
+        "How many messages the broker had, and how many each consumer was done with, in the first"
+        " replication. Shaded: something went wrong. A gap that stays is a loss.",
+        _offsets,
+    ),
+    Kind(
+        "places",
+        "Where messages wait",
+        "How many messages wait in each place, one above the other, in the first replication; the"
+        " red line counts what was dropped, lost or expired by then.",
+        _places,
     ),
     Kind(
         "sequence",

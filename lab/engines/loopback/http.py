@@ -69,8 +69,10 @@ class HttpServer:
                 return await handler(request)
             except BadRequest as error:
                 return web.json_response({"error": error.reason}, status=error.status)
-            except (web.HTTPException, OSError):
+            except web.HTTPException:
                 raise
+            except ConnectionError:
+                return web.Response()  # the client is gone; nobody reads it
             except Exception as error:  # of a role: the client gets a 500, and the run fails
                 self.site.report(error)
                 raise

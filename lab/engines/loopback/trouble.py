@@ -31,7 +31,7 @@ class Stop(NamedTuple):
 
 def troubled(scenario: Scenario, strategy: Strategy) -> bool:
     """Say whether a run needs what this module does."""
-    cuts = getattr(strategy, "overflow", "") == "disconnect" and bool(strategy.changes())
+    cuts = getattr(strategy, "overflow", "") == "disconnect" and getattr(strategy, "buffer", None)
     asked = scenario.faults or scenario.sample or scenario.poison or scenario.durable
     return bool(asked or cuts or scenario.producer.acks != "none")
 
