@@ -20,7 +20,11 @@ Engine = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 
 
-def guarantees_command(engine: Engine = "simulation", as_json: Json = False) -> None:
+def guarantees_command(
+    engine: Engine = "simulation",
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
     """Break things, and print what that does to messages: expected against observed.
 
     One small experiment for each strategy and fault, judged by the delivery checker. Exit status 1
@@ -31,6 +35,8 @@ def guarantees_command(engine: Engine = "simulation", as_json: Json = False) -> 
         found = list(matrix.cells(run, progress=report))
     if as_json:
         print_json(matrix.to_json(engine, found))
+    elif markdown:
+        print("\n".join(matrix.markdown(engine, found)))
     else:
         _show(engine, found)
     if not all(cell.agrees for cell in found):
@@ -122,6 +128,4 @@ def _show(engine: str, found: list[matrix.Cell]) -> None:
 
 
 def _cell(cell: matrix.Cell) -> str:
-    counts = " ".join(f"{letter} {count}" for letter, count in cell.observed.items())
-    mark = "" if cell.agrees else " !"
-    return f"{cell.expected} / {counts or matrix.WAITS}{mark}"
+    return cell.text

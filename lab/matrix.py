@@ -143,6 +143,12 @@ class Cell:
         return "".join(self.observed) or WAITS
 
     @property
+    def text(self) -> str:
+        """What is expected / what was observed, with counts, and a mark if they contradict."""
+        counts = " ".join(f"{letter} {count}" for letter, count in self.observed.items())
+        return f"{self.expected} / {counts or WAITS}{'' if self.agrees else ' !'}"
+
+    @property
     def agrees(self) -> bool:
         """Whether nothing was observed but what is expected, and the checker found nothing."""
         return not self.violations and set(self.letters) <= set(self.expected + WAITS)
@@ -204,6 +210,16 @@ def cells(run: Run, rows: Sequence[Row] = ROWS, progress: Progress = silent) -> 
                 [f"{v.kind}: {v.text}" for v in check(trace)],
                 allowed.reasons if allowed else [],
             )
+
+
+def markdown(engine: str, found: Sequence[Cell]) -> Iterator[str]:
+    """Yield the lines of the matrix as a Markdown table."""
+    columns = [column.name for column in COLUMNS]
+    yield f"| {engine} | {' | '.join(columns)} |"
+    yield "|---" * (1 + len(columns)) + "|"
+    texts = {(cell.strategy, cell.fault): cell.text for cell in found}
+    for row in ROWS:
+        yield f"| {row.name} | {' | '.join(texts[row.name, name] for name in columns)} |"
 
 
 def to_json(engine: str, found: Sequence[Cell]) -> dict[str, Any]:

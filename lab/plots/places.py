@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lab.plots import style
-from lab.show import wrap
+from lab.show import ENGINES, wrap
 from lab.trace import PLACES, Fate, Trace
 
 PANEL = (5.0, 3.2)  # inches
@@ -43,7 +43,7 @@ def places(traces: Sequence[Trace]) -> Figure:
         for name, colour, hatch in zip(PLACES, COLOURS, HATCHES, strict=True)
     ]
     gone = Patch(facecolor="none", edgecolor=style.VERMILLION, linewidth=2, label="gone for good")
-    style.legend(figure, [*patches, gone], "outside lower center", columns=4)
+    style.legend(figure, [*patches, gone], "outside upper right", columns=4)
     return figure
 
 
@@ -59,7 +59,7 @@ def _panel(axes: Axes, trace: Trace) -> None:
     count = np.searchsorted(gone, time, side="right")
     axes.plot(time, count, color=style.VERMILLION, linewidth=2)
     style.dress(axes)
-    engine = trace.manifest.get("engine", "")
+    engine = ENGINES.get(trace.manifest.get("engine", ""), "")
     axes.set_title(
         wrap(f"{trace.manifest.get('strategy', '')}, {engine}", 44),
         fontsize=style.TICK,

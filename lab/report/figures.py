@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lab import plots
 from lab.metrics import Result, Run
 from lab.report.page import Picture
+from lab.trace import Trace
 
 DOTS_PER_INCH = 120
 
@@ -57,14 +58,19 @@ def _sequence(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
     return plots.sequence(simulated or runs) if runs else None
 
 
+def _first(runs: Sequence[Run]) -> list[Trace]:
+    """Return the first replication of each run, the engines of a strategy side by side."""
+    order = list(dict.fromkeys(run.strategy for run in runs))
+    return [r.traces[0] for r in sorted(runs, key=lambda r: order.index(r.strategy)) if r.traces]
+
+
 def _offsets(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
-    first = [run.traces[0] for run in runs if run.traces]
-    wrong = [trace for trace in first if trace.manifest.get("scenario", {}).get("faults")]
+    wrong = [t for t in _first(runs) if t.manifest.get("scenario", {}).get("faults")]
     return plots.offsets(wrong) if wrong else None
 
 
 def _places(results: Sequence[Result], runs: Sequence[Run]) -> Figure | None:
-    sampled = [run.traces[0] for run in runs if run.traces and run.traces[0].places]
+    sampled = [trace for trace in _first(runs) if trace.places]
     return plots.places(sampled) if sampled else None
 
 
