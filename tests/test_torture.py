@@ -105,8 +105,8 @@ def test_a_failure_is_shrunk_and_can_be_repeated(monkeypatch: pytest.MonkeyPatch
 
 def test_the_command_tells_what_it_did(tmp_path: Path) -> None:
     done = run("torture", "--schedules", "20", "--json", cwd=tmp_path)
-    found = json.loads(done.stdout)
-    assert done.returncode == 0
+    found = json.loads(done.out)
+    assert done.status == 0
     assert set(found) == {"engine", "schedules", "messages", "unaccounted", "violations"}
     assert found["schedules"] == 20
     assert found["violations"] == []
@@ -117,8 +117,8 @@ def test_the_command_tells_what_it_did(tmp_path: Path) -> None:
 )
 def test_wrong_input_is_one_line(wrong: list[str], tmp_path: Path) -> None:
     done = run("torture", *wrong, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    assert done.status == 2
+    assert len(done.err.splitlines()) == 1
 
 
 def test_every_cell_of_the_matrix_agrees() -> None:

@@ -211,6 +211,13 @@ def connection_kind(wire: Wire) -> Literal["stream", "push", "pull"]:
     return "stream"
 
 
+def troubled(scenario: Scenario, strategy: Strategy) -> bool:
+    """Say whether a run may lose or break something, so that it ends when nothing more happens."""
+    cuts = getattr(strategy, "overflow", "") == "disconnect" and getattr(strategy, "buffer", None)
+    asked = scenario.faults or scenario.sample or scenario.poison or scenario.durable
+    return bool(asked or cuts or scenario.producer.acks != "none")
+
+
 def grace(strategy: Strategy) -> float:
     """Return for how long nothing must be pending, in seconds, until nothing more will come."""
     return QUIET + 2 * max((getattr(strategy, name) for name in strategy.paced), default=0.0)

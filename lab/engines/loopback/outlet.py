@@ -52,11 +52,14 @@ class Outlet:
 
     async def run(self) -> None:
         """Write frames for ever; ends with the connection."""
-        async with self.deadline:
-            while True:
-                await self.ready.wait()
-                self.ready.clear()
-                await self._write_all()
+        try:
+            async with self.deadline:
+                while True:
+                    await self.ready.wait()
+                    self.ready.clear()
+                    await self._write_all()
+        finally:
+            self.close()
 
     async def _write_all(self) -> None:
         while self.frames:

@@ -11,7 +11,7 @@ from lab.engines.loopback.job import Job, Trouble
 from lab.engines.loopback.merge import merge
 from lab.engines.loopback.processes import Processes
 from lab.engines.loopback.run import Run
-from lab.engines.loopback.trouble import TroubledRun, troubled
+from lab.engines.loopback.trouble import TroubledRun
 from lab.faults import Fault
 from lab.scenario import Scenario
 from lab.strategies import Strategy
@@ -76,7 +76,7 @@ def _trouble(
     scenario: Scenario, strategy: Strategy, messages: Messages
 ) -> Iterator[Trouble | None]:
     """Make the folder of a run with trouble, and remove it afterwards; None in a run without."""
-    if not len(messages) or not troubled(scenario, strategy):
+    if not len(messages) or not common.troubled(scenario, strategy):
         yield None
         return
     speed_up = scenario.speed_up

@@ -14,8 +14,6 @@ from lab.engines.loopback.links import Proxies
 from lab.engines.loopback.processes import Processes
 from lab.engines.loopback.run import Outcome, Run, sleep_until
 from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkFault
-from lab.scenario import Scenario
-from lab.strategies import Strategy
 
 CHECK = 0.05  # seconds between two looks at whether all is done
 STANDING_BY = 8  # processes at most that wait to take the place of one that is killed
@@ -27,13 +25,6 @@ class Stop(NamedTuple):
     at: float
     order: int
     action: Callable[[], None]
-
-
-def troubled(scenario: Scenario, strategy: Strategy) -> bool:
-    """Say whether a run needs what this module does."""
-    cuts = getattr(strategy, "overflow", "") == "disconnect" and getattr(strategy, "buffer", None)
-    asked = scenario.faults or scenario.sample or scenario.poison or scenario.durable
-    return bool(asked or cuts or scenario.producer.acks != "none")
 
 
 class TroubledRun(Run):

@@ -47,7 +47,7 @@ class Simulation:
         self.tracked = common.acknowledges(strategy)
         self.record = Record(self.messages, self.workload.consumers, strategy.shared)
         self.shared = Run(self.record, self.tracked, self._finish)
-        self.troubled = bool(scenario.faults or scenario.sample)
+        self.troubled = common.troubled(scenario, strategy)
         self.record.has_work |= bool(scenario.poison or scenario.faults)
         self.answers: Link | None = None
         self.consumers: list[Consumer] = []
