@@ -1,6 +1,6 @@
 """Faults in the simulation: each kind does what its docstring says, and only for as long as it says.
 
-Message m is created at m / RATE seconds. Every run is judged by the delivery checker as well.
+Message m is created at (m + 1) / RATE seconds. Every run is judged by the delivery checker as well.
 """
 
 from itertools import pairwise
@@ -49,6 +49,7 @@ COSTS = reference().physics.steady()
 RATE, WORK, END = 100.0, 0.001, 2.0
 AT, LASTS = 0.505, 0.4  # between two messages
 OVER = AT + LASTS
+NEXT = int(AT * RATE)  # the first message after AT
 SOON = 0.05  # seconds within which everything is done when nothing is wrong
 Rows = NDArray[np.bool_]
 
@@ -145,7 +146,7 @@ def test_fire_and_forget_loses_what_is_sent_until_the_consumer_is_back() -> None
     trace = run(FORGETS, LinkDown(at=AT, duration=LASTS))
     lost = np.flatnonzero(has(trace, Fate.LOST))
     assert len(lost) == lost[-1] - lost[0] + 1
-    assert lost[0] == int(AT * RATE) + 1
+    assert lost[0] == NEXT
     back = trace.created[lost[-1] + 1]
     assert OVER < back < OVER + 0.5
     assert trace.received[lost[-1] + 1 :].min() > back
@@ -180,7 +181,7 @@ def test_a_lost_request_is_repeated_and_a_lost_answer_has_the_work_done_again() 
     request, answer = run(HOOK, LostRequest(at=AT)), run(HOOK, LostResponse(at=AT))
     for trace in (request, answer):
         [repeated] = np.flatnonzero(trace.attempts > 1)
-        assert repeated == int(AT * RATE) + 1
+        assert repeated == NEXT
     assert again(request) == 0
     assert again(answer) == 1 and answer.completions[answer.attempts > 1] == [2]
 
@@ -216,6 +217,14 @@ def test_limited_bandwidth_lets_only_so_much_pass() -> None:
     assert all_delivered(trace)
     assert trace.latency[during(trace.created)].max() > 0.1
     assert trace.latency[trace.created > OVER + 1].max() < SOON
+
+
+def test_a_new_connection_does_not_wait_for_what_the_old_one_had_to_send() -> None:
+    slow, reset = LimitedBandwidth(at=AT, duration=1.2, rate=2_000), ConnectionReset(at=AT + 1)
+    trace = run(FORGETS, slow, reset, size=500)
+    first = trace.created > AT + 1.1
+    assert trace.latency[first][0] < 0.5  # four messages a second pass
+    assert has(trace, Fate.LOST)[during(trace.created, AT + 0.5, AT + 1)].all()
 
 
 def test_a_fault_of_one_consumer_is_none_of_the_others() -> None:
@@ -269,9 +278,10 @@ def test_a_slow_consumer_works_so_many_times_as_long() -> None:
     work = trace.done - trace.started
     slow = during(trace.started)
     usual = run(LONG)
-    often = (usual.done - usual.started).mean()
-    assert work[slow] == pytest.approx(often + 4 * WORK, rel=0.1)
-    assert work[~slow] == pytest.approx(often, rel=0.1)
+    often = float(np.median(usual.done - usual.started))
+    assert np.median(work[slow]) == pytest.approx(often + 4 * WORK, rel=0.1)
+    assert np.median(work[~slow]) == pytest.approx(often, rel=0.1)
+    assert work[slow].min() > 5 * WORK > work[~slow].max()
     least = run(LONG, SlowConsumer(at=AT, duration=LASTS, times=1, work=0.008))
     assert (least.done - least.started)[during(least.started)].min() > 0.008
 
@@ -303,9 +313,9 @@ def test_a_crash_of_who_forgets_loses_what_it_held_and_what_came_meanwhile() -> 
 
 
 def test_a_crash_after_the_work_and_before_the_commit_repeats_a_batch() -> None:
-    some = {"max_records": 5, "timeout": 0.3}
+    some = {"max_records": 5, "timeout": 0.3}  # it is always behind: every answer has five
     after, before, each = (
-        run(ShortPoll(interval=0.02, commit=c, **some), ConsumerCrash(at=AT), work=0.009)
+        run(ShortPoll(interval=0.02, commit=c, **some), ConsumerCrash(at=AT), work=0.012)
         for c in ("after_work", "before_work", "each")
     )
     assert all_delivered(after) and 1 <= again(after) <= 5
@@ -334,7 +344,9 @@ def test_a_broker_in_memory_loses_what_it_had_and_one_with_a_durable_log_nothing
         memory = run(strategy, restart, work=0.012)  # too slow, so that messages wait
         durable = run(strategy, restart, work=0.012, durable=True)
         lost = memory.created[has(memory, Fate.LOST)]
-        assert len(lost) >= 5 and lost.max() < AT
+        # a stream's new broker knows nobody, and an old offset says nothing of its new log
+        deaf = OVER + 0.3 if strategy in (ACKED, RESUMED) else AT
+        assert len(lost) >= 3 and lost.max() < deaf
         assert all_delivered(durable)
         assert not during(durable.at_broker).any()
 
@@ -392,7 +404,7 @@ def test_what_overflows_a_buffer_meets_its_policy() -> None:
     assert waits["broker residence"] < 0.02 * 9  # they wait before the broker, not in it
     assert waits["schedule delay"] + waits["to the broker"] > 0.5
     cut = found["disconnect"]
-    assert not all_delivered(cut) and cut.counters.requests > 1
+    assert set(counts(cut)) == {Fate.DELIVERED, Fate.DROPPED, Fate.LOST}
 
 
 def test_a_target_that_limits_its_rate_is_obeyed() -> None:
@@ -408,8 +420,8 @@ def test_a_target_that_limits_its_rate_is_obeyed() -> None:
 
 def test_an_adaptive_sender_begins_with_one_request_and_finds_more() -> None:
     wide = {"concurrency": 8, "timeout": 5.0}
-    fixed, adaptive = (run(Webhook(adaptive=a, **wide), work=0.03) for a in (False, True))
-    assert fixed.left_broker[7] < fixed.acked[0]
+    fixed, adaptive = (run(Webhook(adaptive=a, **wide), work=0.05) for a in (False, True))
+    assert fixed.left_broker[1] < fixed.acked[0]
     assert adaptive.left_broker[1] > adaptive.acked[0] - 1e-4
     assert _outstanding(fixed) == _outstanding(adaptive) == 8
 
@@ -519,8 +531,7 @@ def test_faults_can_overlap() -> None:
     for strategy in (HOOK, RESUMED, LONG):
         trace = run(strategy, *faults, durable=True)
         assert all_delivered(trace)
-        assert not during(trace.received, 0.4, 1.2).any()
-        assert trace.latency[-10:].max() < SOON
+        assert not during(trace.received, 0.4 + SOON, 1.3).any()
 
 
 def test_random_work_under_faults_is_conserved() -> None:

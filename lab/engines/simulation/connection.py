@@ -129,10 +129,10 @@ class Connection:
         for link in (self.there, self.back):
             link.delay += change
 
-    def limit(self, ns_per_byte: float | None) -> None:
+    def limit(self, ns_per_byte: float | None, now: int) -> None:
         """Let a byte pass in so many nanoseconds; None is as it was at first."""
         for link in (self.there, self.back):
-            link.ns_per_byte = link.usual if ns_per_byte is None else ns_per_byte
+            link.limit(link.usual if ns_per_byte is None else ns_per_byte, now)
 
     def dial(self, first: Subscribe | None, now: int) -> None:
         """Try to open a stream; `first` is what its opener says at once."""

@@ -127,11 +127,32 @@ class Link:
             self._transmit(message, size, now)
         self.sender.loop.add(now, WRITABLE, Notice(self))
 
+    def limit(self, ns_per_byte: float, now: int) -> None:
+        """Let a byte pass in so many nanoseconds from `now` on, of what is under way, too."""
+        before, self.ns_per_byte = self.ns_per_byte, ns_per_byte
+        if not before:
+            return  # what was sent is out already
+        passed = self.free_at = now
+        for i, (arrives, message, size) in enumerate(self.queue):
+            end = arrives - self.delay
+            if end > now:
+                left = min(size, (end - passed) / before)
+                passed = end
+                self.free_at += int(left * ns_per_byte)
+                self.queue[i] = (self.free_at + self.delay, message, size)
+        self._listen_anew()
+
+    def _listen_anew(self) -> None:
+        if self.receiver.loop.forget(self):
+            self.listening = False
+        self.listen()
+
     def clear(self) -> None:
         """Lose everything that is under way."""
         self.queue.clear()
         self.held_back.clear()
-        self.unread = 0
+        self.unread = self.free_at = 0
+        self._listen_anew()
 
 
 class Notice:

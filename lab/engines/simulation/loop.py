@@ -12,7 +12,7 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 import numpy as np
@@ -163,6 +163,15 @@ class EventLoop:
             turn = self._next_turn()
             if turn < self.planned[0]:
                 self._schedule(turn)
+
+    def forget(self, ready: Ready) -> bool:
+        """Take `ready` off the agenda; say whether it was there."""
+        kept = [entry for entry in self.agenda if entry[3] is not ready]
+        found = len(kept) < len(self.agenda)
+        if found:
+            self.agenda[:] = kept
+            heapify(self.agenda)
+        return found
 
     def turns(self, event: simpy.Event) -> None:
         """Take turns until another loop may be ahead. The SimPy callback of `self.event`."""

@@ -121,8 +121,8 @@ class Trouble:
             yield fault.at, lambda: connection.delay(delay)
             yield fault.until, lambda: connection.delay(-delay)
         elif isinstance(fault, LimitedBandwidth):
-            yield fault.at, lambda: connection.limit(SECOND / fault.rate)
-            yield fault.until, lambda: connection.limit(None)
+            yield fault.at, lambda: connection.limit(SECOND / fault.rate, self._now())
+            yield fault.until, lambda: connection.limit(None, self._now())
 
     def _now(self) -> int:
         return int(self.run_.env.now)
