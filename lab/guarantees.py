@@ -118,18 +118,23 @@ def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> 
     if isinstance(fault, DELAYS):
         yield _delay(care)
         yield _ingest(scenario, restart=False, delay=True)
-    elif isinstance(strategy.wire, Call):
-        return
-    elif isinstance(fault, ConsumerCrash):
+    elif not isinstance(strategy.wire, Call):
+        yield from _breaks(fault, care, scenario, strategy)
+
+
+def _breaks(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> Iterator[Harm]:
+    """Yield what a fault does that ends a process or a connection."""
+    if isinstance(fault, ConsumerCrash):
         yield _crash(care)
         if getattr(strategy, "begin", "earliest") == "latest":
             yield LOSES_ALL  # if it had no cursor yet, it does not want what was before
     elif isinstance(fault, LinkFault) and fault.link == "delivery":
         yield _network(care)
     elif not strategy.brokerless:
-        if isinstance(fault, BrokerRestart):
+        restart = isinstance(fault, BrokerRestart)
+        if restart:
             yield _restart(care, scenario)
-        yield _ingest(scenario, restart=isinstance(fault, BrokerRestart))
+        yield _ingest(scenario, restart)
 
 
 def _crash(care: Care) -> Harm:

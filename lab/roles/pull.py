@@ -47,8 +47,9 @@ class PullBroker:
 
     @property
     def pending(self) -> int:
-        """How many records a consumer has not asked for yet."""
-        return sum(self.log.end - position for position in self.position)
+        """How many records the log has that a consumer has not asked for yet."""
+        start, end = self.log.start, self.log.end
+        return sum(end - max(position, start) for position in self.position)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Publish):
