@@ -46,6 +46,7 @@ class Link:
         self.unread = 0  # bytes in the socket buffers
         self.bytes = 0
         self.sent = 0
+        self.sent_at = 0  # the last message, where bandwidth is limited
         self.free_at = 0
         self.queue: deque[tuple[int, Message, int]] = deque()
         self.held_back: deque[tuple[Message, int]] = deque()
@@ -111,6 +112,7 @@ class Link:
     def _transmit(self, message: Message, size: int, now: int) -> None:
         arrives = now + self.delay
         if self.ns_per_byte:
+            self.sent_at = now
             self.free_at = max(now, self.free_at) + int(size * self.ns_per_byte)
             arrives = self.free_at + self.delay
         self.unread += size
@@ -132,10 +134,10 @@ class Link:
         before, self.ns_per_byte = self.ns_per_byte, ns_per_byte
         if not before:
             return  # what was sent is out already
-        passed = self.free_at = now
+        passed = self.free_at = max(now, self.sent_at)  # a turn may have sent a little ahead
         for i, (arrives, message, size) in enumerate(self.queue):
             end = arrives - self.delay
-            if end > now:
+            if end > passed:
                 left = min(size, (end - passed) / before)
                 passed = end
                 self.free_at += int(left * ns_per_byte)
