@@ -198,6 +198,15 @@ def test_a_lost_answer_to_a_destructive_read_loses_what_was_in_it() -> None:
     assert np.abs(lost.created[has(lost, Fate.LOST)] - AT).max() < 2 * SOON
 
 
+def test_a_reset_loses_the_answers_under_way() -> None:
+    far = AddedLatency(at=0, duration=END, delay=0.05)
+    resets = [ConnectionReset(at=at) for at in (0.5, 0.83, 1.16, 1.48)]
+    trace = run(ONCE, far, *resets)
+    assert has(trace, Fate.LOST).any()
+    assert not any(during(trace.received, reset.at, reset.at + 0.1).any() for reset in resets)
+    assert all_delivered(run(ONCE, far)) and all_delivered(run(SHORT, far, *resets))
+
+
 @pytest.mark.parametrize("strategy", [FORGETS, LONG], ids=lambda strategy: strategy.label)
 def test_added_latency_shows_and_ends(strategy: Strategy) -> None:
     usual = run(strategy)
@@ -507,11 +516,12 @@ def test_the_jitter_of_back_off_is_drawn_from_the_seed() -> None:
     down = LinkDown(at=AT, duration=LASTS)
     backs = {float(run(RESUMED, down, seed=seed).received[60]) for seed in range(5)}
     assert len(backs) == 5
-    several = run(
-        RESUMED, down, *(LinkDown(at=AT, duration=LASTS, consumer=c) for c in (1, 2)), consumers=3
-    )
-    returns = [several.received[several.consumer == c][60] for c in range(3)]
-    assert len(set(returns)) == 3  # not a herd
+    crashes = [ConsumerCrash(at=0.1, duration=0.1, consumer=c) for c in range(3)]
+    downs = [down.model_copy(update={"consumer": c}) for c in range(3)]
+    for before in ([], crashes):  # a consumer that began again has chances of its own, too
+        several = run(RESUMED, *before, *downs, consumers=3)
+        returns = [several.received[several.consumer == c][60] for c in range(3)]
+        assert min(np.diff(sorted(returns))) > 0.001  # not a herd
     draws = [next(luck(1, 0, who)) for who in range(3)]
     assert len(set(draws)) == 3 and draws[0] == next(luck(1, 0, 0))
     assert all(0 <= draw < 1 for draw in draws)

@@ -76,7 +76,7 @@ def show(message: Message) -> str:
     plain = {name: _plain(value) for name, value in message._asdict().items()}
     usual = {name: _plain(value) for name, value in message._field_defaults.items()}
     usual = {"consumer": 0, **usual}
-    told = [f"{k}={v}" for k, v in plain.items() if k not in usual or v != usual[k]]
+    told = [f"{k}={v!r}" for k, v in plain.items() if k not in usual or v != usual[k]]
     return f"{type(message).__name__}({', '.join(told)})"
 
 
