@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from lab import calibration, checks, cli_faults, library, physics, trace
-from lab.aftermath import aftermath
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
@@ -22,7 +21,7 @@ from lab.forecast import Forecast
 from lab.physics import Calibrated
 from lab.prediction import predict
 from lab.report import forecast as forecast_tables
-from lab.report.aftermath import aftermath_table
+from lab.report.aftermath import grids, terminal
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
@@ -345,9 +344,8 @@ def _show(comparison: Comparison, out: Path | None) -> None:
     screen = console()
     screen.print(comparison.scenario.question.strip(), style="bold", highlight=False)
     screen.print(table(comparison.results, width=screen.width))
-    after = list(aftermath(comparison.scenario, comparison.runs))
-    if after:
-        screen.print(aftermath_table(after))
+    for grid in grids(comparison.scenario, comparison.runs):
+        screen.print(terminal(grid))
     for note in comparison.notes:
         screen.print(f"Note: {note}.", highlight=False, markup=False)
     for violation in comparison.violations:

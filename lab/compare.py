@@ -10,6 +10,7 @@ import numpy as np
 from lab import checks, machine, report
 from lab.aftermath import aftermath
 from lab.engines.simulation import simulate
+from lab.fates import accounts
 from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
 from lab.physics import Calibrated, Physics, Stalls, reference
 from lab.scenario import Scenario
@@ -43,6 +44,7 @@ class Comparison:
             "scenario": self.scenario.name,
             "results": [result.to_json() for result in self.results],
             "aftermath": [row.to_json() for row in aftermath(self.scenario, self.runs)],
+            "accounts": [row.to_json() for row in accounts(self.scenario, self.runs)],
             "notes": self.notes,
             "violations": self.violations,
         }
@@ -56,7 +58,8 @@ class Comparison:
         payload = self.to_json() | {"definition": self.scenario.model_dump(mode="json")}
         title = self.scenario.name.replace("_", " ")
         notes = [*self.notes, *self.violations]
-        report.write(folder, title, self.scenario.question, self.results, self.runs, notes, payload)
+        asked, grids = self.scenario.question, report.grids(self.scenario, self.runs)
+        report.write(folder, title, asked, self.results, self.runs, notes, payload, grids)
 
 
 def compare(

@@ -26,7 +26,7 @@ class Recovery(NamedTuple):
     """What one consumer needed after a fault.
 
     `seconds` from the end of the fault until the lag was usual again (infinite if never); `peak` lag
-    in messages; `rate` at which messages were done meanwhile, a second; `harm`: median latency of
+    until then, in messages; `rate` at which messages were done meanwhile, a second; `harm`: median latency of
     the other consumers meanwhile over that before the fault (NaN if there are none).
     """
 
@@ -57,8 +57,8 @@ def recovery(trace: Trace, fault: Fault, consumer: int = 0) -> Recovery:
     behind = len(at_end) and at_end[-1] > usual
     over = float(times[back[0]]) if len(back) else math.inf
     seconds = max(0.0, over - fault.until) if behind else 0.0
-    peak = float(after[times >= fault.at].max(initial=0))
     until = fault.until + seconds
+    peak = float(after[(times >= fault.at) & (times <= until)].max(initial=0))
     mine = trace.consumer == consumer
     done = mine & (trace.done >= fault.until) & (trace.done <= until)
     rate = float(done.sum()) / seconds if 0 < seconds < math.inf else math.nan

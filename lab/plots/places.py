@@ -1,4 +1,4 @@
-"""Places: where messages wait, at each moment of a run, and what was dropped by then."""
+"""Places: where messages wait, at each moment of a run, and what never arrived."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ from lab.trace import PLACES, Fate, Trace
 
 PANEL = (5.0, 3.2)  # inches
 MOST_COLUMNS = 2
+SOON = 0.1  # seconds that are shown at least
 GONE = (Fate.DROPPED, Fate.EXPIRED, Fate.LOST, Fate.DEAD_LETTERED)
 COLOURS = (
     style.GREY,
@@ -27,24 +28,34 @@ HATCHES = ("xx", "", "//", "..", "\\\\", "--", "")
 
 
 def places(traces: Sequence[Trace]) -> Figure:
-    """Draw how many messages wait in which place, stacked, and a line of what is gone for good.
+    """Draw how many messages wait in which place, stacked, and a line of those created by then that never arrive.
 
-    Traces must have been sampled (`sample` of the scenario); a panel for each. Faults are shaded.
+    Traces must have been sampled (`sample` of the scenario); a panel for each, all on one scale, so that
+    heights compare. Faults are shaded.
     """
     traces = [trace for trace in traces if trace.places]
-    figure, grid = style.panels(len(traces), MOST_COLUMNS, PANEL, share=False)
+    figure, grid = style.panels(len(traces), MOST_COLUMNS, PANEL, share=True)
     for trace, axes in zip(traces, grid, strict=True):
         _panel(axes, trace)
     style.headline(figure, "Where do messages wait?")
-    figure.supxlabel("time since the start (s)", fontsize=style.LABEL)
+    for axes in grid[-MOST_COLUMNS:]:  # not of the figure, where the legend is
+        axes.set_xlabel("time since the start (s)", fontsize=style.LABEL)
+    if traces:
+        grid[0].set_xlim(0, 1.05 * max(_last(trace) for trace in traces))
     figure.supylabel("messages waiting", fontsize=style.LABEL)
     patches = [
         Patch(facecolor=colour, hatch=hatch, edgecolor=style.BLACK, linewidth=0.5, label=name)
         for name, colour, hatch in zip(PLACES, COLOURS, HATCHES, strict=True)
     ]
-    gone = Patch(facecolor="none", edgecolor=style.VERMILLION, linewidth=2, label="gone for good")
-    style.legend(figure, [*patches, gone], "outside upper right", columns=4)
+    gone = Patch(facecolor="none", edgecolor=style.VERMILLION, linewidth=2, label="never arrive")
+    style.legend(figure, [*patches, gone], "outside lower center", columns=4)
     return figure
+
+
+def _last(trace: Trace) -> float:
+    """Return when something waited for the last time."""
+    time, waiting = trace.places["time"], sum(trace.places[name] for name in PLACES)
+    return float(time[np.asarray(waiting) > 0].max(initial=SOON))
 
 
 def _panel(axes: Axes, trace: Trace) -> None:

@@ -9,7 +9,7 @@ from lab.files import whole_file
 from lab.metrics import Result, Run, plain
 from lab.report.html import html
 from lab.report.markdown import markdown
-from lab.report.page import Page
+from lab.report.page import Grid, Page
 from lab.report.table import notes as warnings
 
 
@@ -21,6 +21,7 @@ def write(
     runs: Sequence[Run],
     notes: Sequence[str],
     payload: dict[str, Any],
+    grids: Sequence[Grid] = (),
 ) -> None:
     """Write `report.md`, `report.html`, `results.json` and `figures/*.png` into `folder`.
 
@@ -29,7 +30,8 @@ def write(
     """
     from lab.report.figures import pictures  # matplotlib takes long to load: only if needed
 
-    page = Page(title, question, results, [*warnings(results), *notes], pictures(results, runs))
+    said = [*warnings(results), *notes]
+    page = Page(title, question, results, said, pictures(results, runs), grids)
     for picture in page.pictures:
         _write(folder / "figures" / f"{picture.name}.png", picture.png)
     _write(folder / "report.md", markdown(page).encode())

@@ -112,7 +112,7 @@ KINDS = (
         "places",
         "Where messages wait",
         "How many messages wait in each place, one above the other, in the first replication; the"
-        " red line counts what was dropped, lost or expired by then.",
+        " red line counts those created by then that never arrive: dropped, lost or expired.",
         _places,
     ),
     Kind(

@@ -7,7 +7,7 @@ from html import escape
 from itertools import groupby
 
 from lab.metrics import Result
-from lab.report.page import LEGEND, Page, Picture
+from lab.report.page import LEGEND, Grid, Page, Picture
 from lab.report.table import COLUMNS, LAST, is_whole
 from lab.show import ENGINES
 
@@ -16,6 +16,7 @@ STYLE = """
 body { font: 17px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; margin: 0; }
 main { max-width: 1180px; margin: 0 auto; padding: 24px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 8px 0; }
+h2 { font-size: 20px; margin: 28px 0 0; }
 .question { font-size: 20px; color: #333; max-width: 48em; margin: 8px 0; }
 .wide { overflow-x: auto; margin: 24px 0 8px; }
 table { border-collapse: collapse; font-size: 15px; font-variant-numeric: tabular-nums; }
@@ -55,6 +56,8 @@ def _document(page: Page) -> Iterator[str]:
     if page.results:
         yield from _table(page.results)
         yield f'<p class="legend">{escape(LEGEND)}</p>'
+    for grid in page.grids:
+        yield from _grid(grid)
     if page.notes:
         yield '<ul class="notes">'
         yield from (f"<li>{escape(note)}</li>" for note in page.notes)
@@ -82,6 +85,19 @@ def _cells(result: Result) -> str:
     kind = "" if is_whole(result) else ' class="bad"'
     last = f"<td{kind}>{escape(LAST.cell(result))}</td>"
     return f"<td>{escape(ENGINES[result.engine])}</td>{''.join(numbers)}{last}"
+
+
+def _grid(grid: Grid) -> Iterator[str]:
+    kinds = [' class="number"' if i in grid.numbers else "" for i in range(len(grid.heads))]
+    yield f'<h2>{escape(grid.title)}</h2>\n<div class="wide"><table>\n<thead><tr>'
+    for head, kind in zip(grid.heads, kinds, strict=True):
+        yield f'<th scope="col"{kind}>{escape(head)}</th>'
+    yield "</tr></thead>\n<tbody>"
+    for row in grid.rows:
+        cells = zip(row[1:], kinds[1:], strict=True)
+        rest = "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in cells)
+        yield f'<tr><th scope="row">{escape(row[0])}</th>{rest}</tr>'
+    yield "</tbody></table></div>"
 
 
 def _figure(picture: Picture) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from lab.metrics import Result
-from lab.report.page import LEGEND, Page
+from lab.report.page import LEGEND, Grid, Page
 from lab.report.table import COLUMNS, LAST
 from lab.show import ENGINES
 
@@ -14,6 +14,8 @@ def markdown(page: Page) -> str:
     blocks = [f"# {escape(page.title)}", *(escape(text) for text in page.paragraphs)]
     if page.results:
         blocks += [_table(page.results), escape(LEGEND)]
+    for grid in page.grids:
+        blocks += [f"## {escape(grid.title)}", _grid(grid)]
     if page.notes:
         blocks.append("\n".join(f"- {escape(note)}" for note in page.notes))
     for picture in page.pictures:
@@ -38,6 +40,15 @@ def _table(results: Sequence[Result]) -> str:
         [result.strategy, ENGINES[result.engine], *(column.cell(result) for column in columns)]
         for result in results
     ]
+    return _lines(heads, rules, rows)
+
+
+def _grid(grid: Grid) -> str:
+    rules = ["--:" if i in grid.numbers else ":--" for i in range(len(grid.heads))]
+    return _lines(grid.heads, rules, grid.rows)
+
+
+def _lines(heads: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, *rows]
     texts = ["| " + " | ".join(escape(cell) for cell in line) + " |" for line in lines]
     return "\n".join([texts[0], "| " + " | ".join(rules) + " |", *texts[1:]])

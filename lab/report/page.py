@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lab.metrics import Result
 
@@ -23,6 +24,15 @@ class Picture:
     png: bytes
 
 
+class Grid(NamedTuple):
+    """A further table of plain text; `numbers` are the columns that hold numbers."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: Sequence[int]
+
+
 @dataclass(frozen=True)
 class Page:
     """A report: its table comes from `results`; `notes` are single paragraphs of plain text."""
@@ -32,6 +42,7 @@ class Page:
     results: Sequence[Result]
     notes: Sequence[str]
     pictures: Sequence[Picture]
+    grids: Sequence[Grid] = ()
 
     @property
     def paragraphs(self) -> list[str]:
