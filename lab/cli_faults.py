@@ -108,15 +108,11 @@ def _runner(engine: str) -> Iterator[matrix.Run]:
 
 
 def _show(engine: str, found: list[matrix.Cell]) -> None:
-    columns = [column.name for column in matrix.COLUMNS]
     table = Table(title=f"Guarantees, {engine}: expected / observed", title_justify="left")
-    table.add_column("strategy")
-    for name in columns:
+    for name in ("strategy", *(column.name for column in matrix.COLUMNS)):
         table.add_column(name)
-    by_place = {(cell.strategy, cell.fault): cell for cell in found}
-    for row in matrix.ROWS:
-        cells = [by_place[row.name, name] for name in columns]
-        table.add_row(row.name, *(_cell(cell) for cell in cells))
+    for row in matrix.table(found):
+        table.add_row(*row)
     out = console()
     out.print(table)
     out.print(", ".join(f"{k}: {v}" for k, v in matrix.LETTERS.items()) + ", W: waits only")
@@ -125,7 +121,3 @@ def _show(engine: str, found: list[matrix.Cell]) -> None:
         text: Any = "; ".join(cell.violations) or "not what is expected"
         out.print(f"{cell.strategy}, {cell.fault}: {text}", style="bold red", markup=False)
     out.print(f"{len(found) - len(wrong)} of {len(found)} cells agree with what is expected.")
-
-
-def _cell(cell: matrix.Cell) -> str:
-    return cell.text

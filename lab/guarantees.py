@@ -26,33 +26,9 @@ NOTHING = 0.0
 ONE = 1.0  # the message at hand
 
 
-@dataclass
-class Allowance:
-    """How many messages may be lost, and how many times work may be done again; whether reordered.
-
-    `reasons` says which fault allows what.
-    """
-
-    lost: float = NOTHING
-    again: float = NOTHING
-    reordered: bool = False
-    given_up: bool = False
-    unaccepted: bool = False
-    reasons: list[str] = field(default_factory=list)
-
-    def add(self, other: "Harm", fault: object) -> None:
-        self.lost += other.lost
-        self.again += other.again
-        self.reordered |= other.reordered
-        self.given_up |= other.given_up
-        self.unaccepted |= other.unaccepted
-        if other != HARMLESS:
-            self.reasons.append(f"{fault}: {other}")
-
-
 @dataclass(frozen=True)
 class Harm:
-    """What one fault may do."""
+    """How many messages may be lost, and how many times work may be done again; what else may be."""
 
     lost: float = NOTHING
     again: float = NOTHING
@@ -70,6 +46,22 @@ class Harm:
         ]
         return ", ".join(part for part in said if part)
 
+    def __add__(self, other: "Harm") -> "Harm":
+        return Harm(
+            self.lost + other.lost,
+            self.again + other.again,
+            self.reordered or other.reordered,
+            self.given_up or other.given_up,
+            self.unaccepted or other.unaccepted,
+        )
+
+
+@dataclass(frozen=True)
+class Allowance(Harm):
+    """What may happen to the messages of a run in all; `reasons` says which fault allows what."""
+
+    reasons: list[str] = field(default_factory=list)
+
 
 def _number(x: float) -> str:
     return "any number" if x == math.inf else f"{x:.0f}"
@@ -84,25 +76,35 @@ def allowance(scenario: Scenario, strategy: Strategy) -> Allowance | None:
     care = strategy.care
     if care is None:
         return None
-    total = Allowance(reordered=getattr(strategy, "concurrency", 1) > 1)
-    for fault in scenario.faults:
-        for harm in _harms(fault, care, scenario, strategy):
-            total.add(harm, fault)
-    acks = scenario.producer.acks
-    if getattr(strategy, "overflow", "") == "block" and acks == "retry":
-        total.add(Harm(again=math.inf, reordered=True), "a blocked producer repeats itself")
+    found = [
+        (fault, harm)
+        for fault in scenario.faults
+        for harm in _harms(fault, care, scenario, strategy)
+    ]
+    told = [*found, *_without_faults(care, scenario, strategy)]
+    usual = Harm(reordered=getattr(strategy, "concurrency", 1) > 1)
+    total = sum((harm for _, harm in told), usual)
+    reasons = [f"{why}: {harm}" for why, harm in told if harm != HARMLESS]
+    return Allowance(**vars(total), reasons=reasons)
+
+
+def _without_faults(
+    care: Care, scenario: Scenario, strategy: Strategy
+) -> Iterator[tuple[str, Harm]]:
+    """Yield what may happen though nothing breaks, and why."""
+    overflow = getattr(strategy, "overflow", "")
+    if overflow == "block" and scenario.producer.acks == "retry":
+        yield "a blocked producer repeats itself", Harm(again=math.inf, reordered=True)
     if scenario.poison:
-        total.add(Harm(given_up=True, again=math.inf), "poison")
-    if getattr(strategy, "overflow", "") == "disconnect":
+        yield "poison", Harm(given_up=True, again=math.inf)
+    if overflow == "disconnect":
         lost = 0.0 if care.replay else math.inf
         again = 0.0 if care.until == "sent" else math.inf
-        total.add(Harm(lost=lost, again=again), "slow consumers are disconnected")
-    if care.gives_up:  # a sender that waits too short a time repeats itself even without a fault
-        slow = scenario.workload.work.mean * 20 > getattr(strategy, "timeout", math.inf)
-        total.add(Harm(again=math.inf, given_up=True) if slow else HARMLESS, "a short time-out")
+        yield "slow consumers are disconnected", Harm(lost=lost, again=again)
+    if care.gives_up and scenario.workload.work.mean * 20 > getattr(strategy, "timeout", math.inf):
+        yield "a short time-out", Harm(again=math.inf, given_up=True)
     if strategy.shared and _works_too_long(scenario, strategy):
-        total.add(Harm(again=math.inf), "work that takes longer than max_poll")
-    return total
+        yield "work that takes longer than max_poll", Harm(again=math.inf)
 
 
 def _works_too_long(scenario: Scenario, strategy: Strategy) -> bool:

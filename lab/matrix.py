@@ -212,14 +212,20 @@ def cells(run: Run, rows: Sequence[Row] = ROWS, progress: Progress = silent) -> 
             )
 
 
+def table(found: Sequence[Cell]) -> Iterator[list[str]]:
+    """Yield the rows of the matrix as text: the strategy, and what its cells say."""
+    for first in range(0, len(found), len(COLUMNS)):
+        row = found[first : first + len(COLUMNS)]
+        yield [row[0].strategy, *(cell.text for cell in row)]
+
+
 def markdown(engine: str, found: Sequence[Cell]) -> Iterator[str]:
     """Yield the lines of the matrix as a Markdown table."""
     columns = [column.name for column in COLUMNS]
     yield f"| {engine} | {' | '.join(columns)} |"
     yield "|---" * (1 + len(columns)) + "|"
-    texts = {(cell.strategy, cell.fault): cell.text for cell in found}
-    for row in ROWS:
-        yield f"| {row.name} | {' | '.join(texts[row.name, name] for name in columns)} |"
+    for row in table(found):
+        yield f"| {' | '.join(row)} |"
 
 
 def to_json(engine: str, found: Sequence[Cell]) -> dict[str, Any]:

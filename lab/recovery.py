@@ -36,10 +36,14 @@ class Recovery(NamedTuple):
     harm: float
 
 
-def lag(trace: Trace, consumer: int) -> Lag:
-    """Return the lag of one consumer. What was given up or lost counts until it was created only."""
-    mine = trace.consumer == consumer
-    counts = mine & ((trace.fate == Fate.DELIVERED) | (trace.fate == Fate.IN_FLIGHT))
+def lag(trace: Trace, consumer: int | None = None) -> Lag:
+    """Return the lag of one consumer, or of all together.
+
+    Rows that were delivered or are in flight wait; those of any other fate are left out.
+    """
+    counts = (trace.fate == Fate.DELIVERED) | (trace.fate == Fate.IN_FLIGHT)
+    if consumer is not None:
+        counts &= trace.consumer == consumer
     created, done = trace.created[counts], trace.done[counts]
     times = np.concatenate([created, done[~np.isnan(done)]])
     order = np.argsort(times, kind="stable")

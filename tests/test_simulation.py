@@ -307,3 +307,14 @@ def test_retention_expires_what_a_slow_poller_leaves() -> None:
     assert ((trace.fate == Fate.DELIVERED) | expired).all()
     assert np.isnan(trace.received[expired]).all()
     assert check(trace) == []
+
+
+def test_a_time_out_that_was_not_needed_wakes_nobody() -> None:
+    runs = []
+    for timeout in (0.5, 1000):
+        strategy = ShortPoll(interval=0.05, timeout=timeout)
+        workload = Workload(arrivals=Poisson(rate=10), duration=5)
+        scenario = Scenario(workload=workload, strategies=[strategy])
+        runs.append(simulate(scenario, strategy, reference().physics))
+    assert runs[0].counters.wake_ups == runs[1].counters.wake_ups
+    assert runs[0].done == pytest.approx(runs[1].done, abs=1e-4)

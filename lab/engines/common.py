@@ -2,10 +2,10 @@
 
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +171,6 @@ def settle(
             manifest["cut_off"] = True
         return
     sent, at_broker = columns["sent"], columns["at_broker"]
-    came = ~np.isnan(at_broker) | (manifest["brokerless"] & ~np.isnan(sent))
     ours = np.full_like(fate, Fate.LOST)
     if drained.kept is not None:
         gone = np.ones(fate.shape[1], bool)
@@ -179,7 +178,6 @@ def settle(
         ours[:, gone & (at_broker[0] > drained.lost_before)] = Fate.EXPIRED
     if drained.acks:
         ours[:, np.isnan(columns["accepted"][0])] = Fate.INDETERMINATE
-        ours[:, ~came[0]] = Fate.INDETERMINATE
     ours[:, np.isnan(sent[0])] = Fate.NEVER_ACCEPTED
     fate[open_rows] = ours[open_rows]
 
@@ -216,6 +214,21 @@ def troubled(scenario: Scenario, strategy: Strategy) -> bool:
     cuts = getattr(strategy, "overflow", "") == "disconnect" and getattr(strategy, "buffer", None)
     asked = scenario.faults or scenario.sample or scenario.poison or scenario.durable
     return bool(asked or cuts or scenario.producer.acks != "none")
+
+
+class Stop(NamedTuple):
+    """Something to do at a time of a run, in seconds."""
+
+    at: float
+    action: Callable[[], None]
+
+
+def schedule(
+    faults: Iterable[Fault], actions: Callable[[Fault], Iterable[tuple[float, Callable[[], None]]]]
+) -> list[Stop]:
+    """Return what each fault has done when, as `actions` tells, in the order of time."""
+    stops = [Stop(*each) for fault in faults for each in actions(fault)]
+    return sorted(stops, key=lambda stop: stop.at)
 
 
 def grace(strategy: Strategy) -> float:

@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 
 from lab.metrics import Run
 from lab.plots import style
+from lab.recovery import lag
 from lab.show import wrap
-from lab.trace import Fate, Floats, Trace
+from lab.trace import Floats, Trace
 
 INTERVALS = 150
 MOST_COLUMNS = 3
@@ -65,21 +66,13 @@ def _scale(grid: Sequence[Axes], peaks: Sequence[float]) -> None:
 
 
 def depth(trace: Trace) -> Depth:
-    """Return how many rows were created and not yet done, in `INTERVALS` intervals of the run.
-
-    Rows that were delivered or are in flight wait; those of any other fate are left out.
-    """
-    waits = (trace.fate == Fate.DELIVERED) | (trace.fate == Fate.IN_FLIGHT)
-    created, done = trace.created[waits], trace.done[waits]
-    times = np.concatenate([created, done[~np.isnan(done)]])
+    """Return the lag of all consumers together in `INTERVALS` intervals of the run."""
+    times, after = lag(trace)
     if not len(times):
         return Depth(np.empty(0), np.empty(0), np.empty(0))
-    order = np.argsort(times, kind="stable")
-    after = np.cumsum(np.where(order < len(created), 1, -1))
-    times = times[order]
     edges = np.linspace(times[0], times[-1], INTERVALS + 1)
     area = np.append(0, np.cumsum(after[:-1] * np.diff(times)))  # between events it is linear
-    high = after[np.searchsorted(times, edges[:-1], side="right") - 1].astype(float)
+    high = after[np.searchsorted(times, edges[:-1], side="right") - 1]
     inside = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, INTERVALS - 1)
     np.maximum.at(high, inside, after)
     return Depth(edges, np.diff(np.interp(edges, times, area)) / np.diff(edges), high)

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lab.plots import style
-from lab.show import ENGINES, wrap
 from lab.trace import Trace
 
 PANEL = (5.0, 3.2)  # inches
@@ -52,12 +51,7 @@ def _panel(axes: Axes, trace: Trace, looks: dict[str, style.Look]) -> None:
         times, count = _count(trace.done[trace.consumer == i])
         axes.step(times, count, where="post", color=look.colour, linestyle=_dash(i), linewidth=1.8)
     style.dress(axes)
-    engine = ENGINES.get(trace.manifest.get("engine", ""), "")
-    axes.set_title(
-        wrap(f"{trace.manifest.get('strategy', '')}, {engine}", 44),
-        fontsize=style.TICK,
-        loc="left",
-    )
+    style.name_panel(axes, trace)
 
 
 def _count(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lab.plots import style
-from lab.show import ENGINES, wrap
 from lab.trace import PLACES, Fate, Trace
 
 PANEL = (5.0, 3.2)  # inches
@@ -70,9 +69,4 @@ def _panel(axes: Axes, trace: Trace) -> None:
     count = np.searchsorted(gone, time, side="right")
     axes.plot(time, count, color=style.VERMILLION, linewidth=2)
     style.dress(axes)
-    engine = ENGINES.get(trace.manifest.get("engine", ""), "")
-    axes.set_title(
-        wrap(f"{trace.manifest.get('strategy', '')}, {engine}", 44),
-        fontsize=style.TICK,
-        loc="left",
-    )
+    style.name_panel(axes, trace)

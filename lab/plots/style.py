@@ -41,6 +41,7 @@ PART_LOOKS = {  # of each part of the latency: colour and hatch
     "work": (GREEN, ""),
 }
 
+PANEL_WIDTH = 44  # characters above a panel
 SHORTEST = 0.005  # seconds: what goes wrong for a moment only is still seen
 TITLE, LABEL, TICK, SMALL = 19, 15, 13, 11  # points, on a slide of 12 by 6.75 inches
 
@@ -114,6 +115,12 @@ def say_empty(axes: Axes) -> None:
     """Say in the middle of `axes` that there is nothing to show."""
     note = axes.text(0.5, 0.5, "nothing to show", fontsize=LABEL, color=GREY, ha="center")
     note.set_transform(axes.transAxes)
+
+
+def name_panel(axes: Axes, trace: Trace) -> None:
+    """Say above a panel which strategy and engine its trace is of."""
+    told = trace.manifest.get("strategy", ""), ENGINES.get(trace.manifest.get("engine", ""), "")
+    axes.set_title(wrap(", ".join(told), PANEL_WIDTH), fontsize=TICK, loc="left")
 
 
 def shade_faults(axes: Axes, trace: Trace) -> None:

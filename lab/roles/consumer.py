@@ -48,8 +48,6 @@ class TokenBucket:
     def take(self, count: int, now: float) -> float:
         """Take `count` tokens and return 0, or take none and return the seconds to wait for them."""
         limit = self.limit
-        if limit.rate == math.inf:
-            return 0.0
         self.tokens = min(limit.burst, self.tokens + (now - self.filled_at) * limit.rate)
         self.filled_at = now
         missing = min(count, limit.burst) - self.tokens
@@ -93,7 +91,7 @@ class PushConsumer:
         self.how = how
         self.says_nothing = how.ack == "never" and not how.resume
         self.seen: set[int] | None = set() if how.idempotent else None
-        self.bucket = TokenBucket(how.limit)
+        self.bucket = TokenBucket(how.limit) if how.limit.rate < math.inf else None
         self.waiting: deque[Deliver] = deque()
         self.queued = 0
         self.current: Deliver | None = None
@@ -126,19 +124,21 @@ class PushConsumer:
         if self.how.resume or self.backoff.failures:
             self.backoff.succeeded()
             self.offset = delivery.offset + len(delivery.messages)
-        wait = self.bucket.take(len(delivery.messages), now)
+        wait = self.bucket.take(len(delivery.messages), now) if self.bucket else 0.0
         if wait:
             return (Nack(self.index, delivery.offset, delivery.attempt, wait),)
-        if self.how.ack == "on_receipt":
-            ack: Sequence[Message] = (Ack(self.index, delivery.offset, delivery.attempt),)
-        else:
-            ack = ()
+        if self.how.ack != "on_receipt":
+            return self._take_on(delivery)
+        return (Ack(self.index, delivery.offset, delivery.attempt), *self._take_on(delivery))
+
+    def _take_on(self, delivery: Deliver) -> Sequence[Message]:
+        """Work on a delivery at once, or when those before it are done."""
         if self.current is None:
-            return (*ack, self._begin(delivery))
+            return (self._begin(delivery),)
         self.waiting.append(delivery)
         self.queued += len(delivery.messages)
         self.accepting = self.queued < self.how.queue
-        return ack
+        return ()
 
     def _begin(self, delivery: Deliver) -> Work:
         self.current = delivery

@@ -72,7 +72,6 @@ class Poller:
         self.offset = offset or 0
         self.epoch = epoch
         self.batch: Sequence[int] = ()  # being worked on
-        self.first = 0  # its first offset
         self.failures: dict[int, int] = {}  # of records, by number of message
         self.seeks = offset is None and how.begin != "earliest" and not how.destructive
         self.backoff = Backoff(how.retry, luck)
@@ -118,7 +117,7 @@ class Poller:
         return message.offset < self.offset and message.epoch == self.epoch
 
     def _records(self, answer: Records, now: float) -> Sequence[Message]:
-        self.first, self.epoch = answer.offset, answer.epoch
+        self.epoch = answer.epoch
         self.offset = answer.offset + len(answer.messages)
         if not len(answer.messages):
             return self._pause(now)

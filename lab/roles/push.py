@@ -79,7 +79,6 @@ class Session:
 
     consumer: int
     window: float
-    online: bool = True
     writable: bool = True
     buffer: deque[Waiting] = field(default_factory=deque)
     unacked: dict[int, Deliver] = field(default_factory=dict)  # by offset
@@ -176,7 +175,7 @@ class PushBroker:
         session = self.sessions.get(who)
         if session is not None and first is None:  # it comes back to what waits for it
             self._put_back(session, list(session.unacked.values()), now)
-            session.online = session.writable = True
+            session.writable = True
             return self._pump(session, now)
         session = self.sessions[who] = Session(who, self._first_window())
         if first is None and self.durable and log is not None:
@@ -196,7 +195,7 @@ class PushBroker:
         if session is None:
             return
         if self.policy.acks:
-            session.online = session.writable = False
+            session.writable = False
             self._put_back(session, list(session.unacked.values()), now)
         else:
             del self.sessions[who]

@@ -6,7 +6,7 @@ It ends when all faults are over and nobody has had anything to do for a while.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from lab.engines import common
 from lab.engines.loopback.job import Before, Job, Links
@@ -17,14 +17,6 @@ from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkFault
 
 CHECK = 0.05  # seconds between two looks at whether all is done
 STANDING_BY = 8  # processes at most that wait to take the place of one that is killed
-
-
-class Stop(NamedTuple):
-    """Something to do at a time, in seconds from the start; `order` is among those at the same."""
-
-    at: float
-    order: int
-    action: Callable[[], None]
 
 
 class TroubledRun(Run):
@@ -71,7 +63,7 @@ class TroubledRun(Run):
     def wait(self, start: float) -> None:
         """Let things go wrong when they are to, and wait for the end."""
         self.start = start
-        stops = sorted(self._schedule(), key=lambda stop: stop[:2])
+        stops = common.schedule(self.faults, self._actions)
         over = max((fault.until for fault in self.trouble.faults), default=0.0)
         over = max(over, float(self.job.messages.created[-1]))
         for stop in stops:
@@ -79,12 +71,6 @@ class TroubledRun(Run):
             stop.action()
         sleep_until(start + over)
         self.quiet = self._until_quiet(start + self.duration + self.drain)
-
-    def _schedule(self) -> Iterator[Stop]:
-        order = iter(range(10**9))
-        for fault in self.faults:
-            for at, action in self._actions(fault):
-                yield Stop(at, next(order), action)
 
     def _actions(self, fault: Fault) -> Iterator[tuple[float, Callable[[], None]]]:
         if isinstance(fault, LinkFault):

@@ -74,6 +74,8 @@ class Actor:
         if wake_at != math.inf:
             at = int(wake_at * SECOND + 0.5) + self.loop.timer
             if at < self.planned:
+                if self.planned != NEVER:  # a time-out that is not needed any more wakes nobody
+                    self.loop.forget(self)
                 self.planned = at
                 self.loop.add(at, TIMER, self)
 

@@ -5,8 +5,9 @@ any more, and nothing that goes wrong is still to come.
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from lab.engines import common
 from lab.engines.simulation.connection import Connection
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import SECOND
+from lab.engines.simulation.loop import NEVER, SECOND
 from lab.faults import (
     AddedLatency,
     BrokerRestart,
@@ -43,14 +44,6 @@ LIBRARY = 16  # messages that the receiver's library reads ahead
 Action = Callable[[], None]
 
 
-class Stop(NamedTuple):
-    """Something to do at a time in nanoseconds; `order` decides between those at the same time."""
-
-    at: int
-    order: int
-    action: Action
-
-
 class Trouble:
     """Lets one `run` go wrong as its scenario says."""
 
@@ -63,7 +56,8 @@ class Trouble:
         self.lost_before = -np.inf
         self.quiet_since = -1
         self.drained_ = False
-        self.schedule = sorted(self._schedule(), key=lambda stop: stop[:2])
+        mine = [f for f in run.scenario.faults if common.applies(f, run.strategy)]
+        self.schedule = common.schedule(mine, self._actions)
 
     def _connect(self, consumer: "Consumer") -> Connection | None:
         kind = None if consumer.broker.is_call else common.connection_kind(self.run_.strategy.wire)
@@ -80,13 +74,6 @@ class Trouble:
             return None
         answers = run.answers or Link(run.broker, run.source, 0, link.rank, run.physics.link)
         return Connection("ingest", link, answers, run.ranks)
-
-    def _schedule(self) -> Iterator[Stop]:
-        order = iter(range(10**9))
-        for fault in self.run_.scenario.faults:
-            if common.applies(fault, self.run_.strategy):
-                for at, action in self._actions(fault):
-                    yield Stop(int(at * SECOND), next(order), action)
 
     def _actions(self, fault: Fault) -> Iterator[tuple[float, Action]]:
         """Yield what happens when, for one fault."""
@@ -179,21 +166,21 @@ class Trouble:
         """Go from stop to stop until all is done, or the time to drain is over."""
         run = self.run_
         run.source.plan()
-        end = run.workload.duration + run.scenario.drain
+        end = int((run.workload.duration + run.scenario.drain) * SECOND)
         last = max((fault.until for fault in run.scenario.faults), default=0.0)
-        self.over = int(max(last, run.record.created[-1]) * SECOND)
+        check_at = int(max(last, run.record.created[-1]) * SECOND)
         every = int((run.scenario.sample or 0) * SECOND)
-        stops = iter([*self.schedule, Stop(int(end * SECOND), 0, lambda: None)])
-        following, sample_at, check_at = next(stops), 0 if every else 2**62, self.over
+        sample_at = 0 if every else NEVER
+        stops = deque((int(stop.at * SECOND), stop.action) for stop in self.schedule)
         while not self.drained_:
-            now = min(following.at, sample_at, check_at)
+            stop_at = stops[0][0] if stops else NEVER
+            now = min(stop_at, sample_at, check_at, end)
             self._go_to(now)
-            if following.at <= now:
-                if following.at == int(end * SECOND):
-                    return
-                following.action()
-                following = next(stops)
-            elif sample_at <= now:
+            if now == end:
+                return
+            if stop_at == now:
+                stops.popleft()[1]()
+            elif sample_at == now:
                 self.samples.append(self._sample(now))
                 sample_at += every
             else:
