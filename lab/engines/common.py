@@ -12,13 +12,25 @@ from numpy.typing import NDArray
 
 from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkFault
 from lab.formats import JsonStream
-from lab.messages import Ack, Check, Committed, Deliver, Fetch, Message, Records
+from lab.messages import (
+    Ack,
+    Check,
+    Committed,
+    DeadLettered,
+    Deliver,
+    Dropped,
+    Expired,
+    Fetch,
+    Message,
+    Records,
+)
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Fate
 
 CHUNK = 65_536
+FATES = {Dropped: Fate.DROPPED, Expired: Fate.EXPIRED, DeadLettered: Fate.DEAD_LETTERED}
 LUCK_STREAM = 5  # of the seed; the workload and the simulation use those before
 QUIET = 0.25  # seconds
 

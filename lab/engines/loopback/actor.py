@@ -5,16 +5,14 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lab.engines.common import FATES
 from lab.engines.loopback.site import Site
 from lab.messages import (
     Accepted,
     Committed,
     Connect,
-    DeadLettered,
     Deliver,
     Disconnect,
-    Dropped,
-    Expired,
     Message,
     Publish,
     Records,
@@ -23,8 +21,6 @@ from lab.messages import (
     Subscribe,
 )
 from lab.trace import Fate
-
-FATES = {Dropped: Fate.DROPPED, Expired: Fate.EXPIRED, DeadLettered: Fate.DEAD_LETTERED}
 
 
 class Actor:

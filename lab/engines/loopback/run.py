@@ -44,7 +44,7 @@ class Run:
             sides.answer(name)
         if isinstance(self.job.strategy.wire, Stream):
             self._wait_for_subscribers()
-        used = set(settings.cores())
+        used = self._cores()
         start = time.monotonic() + HEAD_START
         sides.tell(names, "go", start)
         before, begun = background.ticks(used), time.monotonic()
@@ -56,6 +56,11 @@ class Run:
         own += self.own_cpu(mine)
         disturbed = background.shares(before, after, own, elapsed, len(used))
         return Outcome(results, disturbed, self.drained(results))
+
+    def _cores(self) -> set[int]:
+        """Return the cores that the run is on: those of its sides, or all if they are not pinned."""
+        pinned = {settings.core_of(name) for name in self.names} if self.sides.pinned else {None}
+        return {core for core in pinned if core is not None} or set(settings.cores())
 
     def _stop(self) -> dict[str, dict[str, Any]]:
         """Have all sides tell what they counted, and only then close their connections."""

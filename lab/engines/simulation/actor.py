@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lab.engines.common import Ledger
+from lab.engines.common import FATES, Ledger
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import NEVER, NOTHING, SECOND, TIMER, EventLoop
 from lab.engines.simulation.prices import Quote, Quotes
@@ -14,11 +14,8 @@ from lab.messages import (
     Accepted,
     Committed,
     Connect,
-    DeadLettered,
     Deliver,
     Disconnect,
-    Dropped,
-    Expired,
     Message,
     Publish,
     Records,
@@ -29,8 +26,6 @@ from lab.messages import (
     Worked,
 )
 from lab.trace import Fate
-
-FATES = {Dropped: Fate.DROPPED, Expired: Fate.EXPIRED, DeadLettered: Fate.DEAD_LETTERED}
 
 
 class Run:
