@@ -13,10 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lab import calibration, checks, cli_faults, library, physics, trace
+from lab import calibration, checks, cli_claims, cli_faults, library, physics, trace
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
+from lab.files import check_folder
 from lab.forecast import Forecast
 from lab.physics import Calibrated
 from lab.prediction import predict
@@ -216,7 +217,7 @@ def calibrate_command(
         raise InvalidInput(f"--out: got {path}; need a file")
     if out is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    _check_folder(path.parent)
+    check_folder(path.parent)
     with stoppable() as report:
         data = calibration.calibrate(quick, report)
     calibration.save(data, path)
@@ -248,7 +249,7 @@ def validate_command(
     run; then prints the goals, the worst predictions first, and every point, with two simpler
     models beside ours.
     """
-    _check_folder(out)
+    check_folder(out)
     with stoppable() as report:
         found = validate(quick, replicates, report)
     found.save(out)
@@ -283,6 +284,7 @@ def check_command(
 
 app.command("guarantees")(cli_faults.guarantees_command)
 app.command("torture")(cli_faults.torture_command)
+app.command("claims")(cli_claims.claims_command)
 
 
 def _prepare(
@@ -314,7 +316,7 @@ def _compare(
         if engine not in ENGINES:
             raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
     _check_port(port)
-    _check_folder(out)
+    check_folder(out)
     costs = _costs(calibration_file)
     comparison = _run(scenario, engines, out, costs, port or 0)
     if as_json:
@@ -385,15 +387,6 @@ def _check_port(port: int | None) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise InvalidInput(f"--port: got {port}; need a free port ({error.strerror})") from None
-
-
-def _check_folder(out: Path | None) -> None:
-    """Refuse a folder that cannot be written before a long run rather than after it."""
-    if out is None:
-        return
-    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
-    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
-        raise InvalidInput(f"--out: got {out}; need a folder that can be written")
 
 
 def _first_line(text: str | None) -> str:

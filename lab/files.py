@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, into folders that can be written."""
 
 import os
 import tempfile
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from lab.description import InvalidInput
 
 
 @contextmanager
@@ -24,3 +26,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def check_folder(out: Path | None) -> None:
+    """Refuse a folder that cannot be written before a long run rather than after it."""
+    if out is None:
+        return
+    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
+    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
+        raise InvalidInput(f"--out: got {out}; need a folder that can be written")

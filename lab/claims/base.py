@@ -5,17 +5,20 @@ anything is run; its verdict is computed from what was run, and from nothing els
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from typing import Any, Literal, NamedTuple, Protocol
 
 from matplotlib.figure import Figure
 
 from lab.metrics import Interval, Metrics, Run, plain, summarise
+from lab.plots.series import Series
 from lab.scenario import Scenario
 
 Verdict = Literal["supported", "refuted", "depends", "not measurable here"]
 ENGINES = ("simulation", "loopback")
+FIRST = 3  # amounts in a short ledger
 
 
 class Amount(NamedTuple):
@@ -36,13 +39,15 @@ class Amount(NamedTuple):
 class Finding:
     """What one engine says of a claim.
 
-    `reason` is one sentence; where the verdict is "depends" it names the condition and the crossover,
-    where it is "not measurable here" why. `runs` are those that a figure can be drawn from.
+    `reason` is one sentence without a full stop; where the verdict is "depends" it names the condition
+    and the crossover, where it is "not measurable here" why. `amounts` begin with those that decide: a
+    short ledger shows the first `FIRST`. A figure is drawn from `series` or `runs`.
     """
 
     verdict: Verdict
     reason: str
     amounts: Sequence[Amount] = ()
+    series: Sequence[Series] = ()
     runs: Sequence[Run] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -51,17 +56,31 @@ class Finding:
 
 
 class Bench(Protocol):
-    """An engine on which claims run their scenarios. `quick` asks for short runs."""
+    """An engine on which claims run their scenarios.
 
-    engine: str
-    quick: bool
+    It makes the scenarios short itself if it is `quick`; a claim may leave out points of a sweep then.
+    """
+
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def quick(self) -> bool: ...
 
     def run(self, scenario: Scenario) -> dict[str, Run]:
-        """Return the runs of all strategies, by label, each with all replications and checked."""
+        """Return the runs of all strategies, by label, each with all replications and checked.
+
+        A scenario that was run before is not run again.
+        """
         ...
 
 
 Findings = Mapping[str, Finding]  # by engine
+
+
+def series(findings: Findings) -> dict[str, Sequence[Series]]:
+    """Return the series of all findings by engine, as `lab.plots` draws them."""
+    return {engine: finding.series for engine, finding in findings.items()}
 
 
 @dataclass(frozen=True)
@@ -95,20 +114,72 @@ def amount(run: Run, metric: Metric) -> Interval:
     return Interval.over(metric(summarise(trace)) for trace in run.traces)
 
 
+def ratios(run: Run, other: Run, metric: Metric) -> list[float]:
+    """Return a metric of `run` over that of `other` in each replication; NaN where one is not positive."""
+    pairs = [
+        (metric(summarise(a)), metric(summarise(b)))
+        for a, b in zip(run.traces, other.traces, strict=True)
+    ]
+    return [a / b if a > 0 and b > 0 else math.nan for a, b in pairs]
+
+
+def geometric(values: Iterable[float]) -> Interval:
+    """Return the geometric mean of values of independent replications, its interval in the logarithm.
+
+    NaN unless every value is positive.
+    """
+    known = list(values)
+    if not all(value > 0 for value in known):
+        return Interval()
+    found = Interval.over(math.log(value) for value in known)
+    return Interval(*(math.exp(value) for value in (found.mean, found.low, found.high)))
+
+
 def ratio(run: Run, other: Run, metric: Metric) -> Interval:
     """Return by what factor a metric of `run` exceeds that of `other`: a geometric mean.
 
     Replications are compared in pairs, since both runs had the same messages; the interval is
     Student's in the logarithm. NaN if the metric is not positive in every replication.
     """
-    pairs = [
-        (metric(summarise(a)), metric(summarise(b)))
-        for a, b in zip(run.traces, other.traces, strict=True)
-    ]
-    if any(not (a > 0 and b > 0) for a, b in pairs):
-        return Interval()
-    found = Interval.over(math.log(a / b) for a, b in pairs)
-    return Interval(*(math.exp(value) for value in (found.mean, found.low, found.high)))
+    return geometric(ratios(run, other, metric))
+
+
+def crossing(sweep: Mapping[float, Sequence[float]], level: float = 1.0) -> Interval:
+    """Return where a ratio crosses `level`: at which x of a sweep, which has a list of ratios for each x.
+
+    Each replication is interpolated by itself, linearly in both logarithms, at its first crossing. NaN
+    if one of them does not cross within the sweep.
+    """
+    xs = sorted(sweep)
+    lines = zip(*(sweep[x] for x in xs), strict=True)
+    return geometric(_first_crossing(xs, line, level) for line in lines)
+
+
+def _first_crossing(xs: Sequence[float], line: Sequence[float], level: float) -> float:
+    above = [math.log(y / level) if y > 0 else math.nan for y in line]
+    for (x0, y0), (x1, y1) in pairwise(zip(map(math.log, xs), above, strict=True)):
+        if y0 * y1 <= 0 and y0 != y1:
+            return math.exp(x0 + (x1 - x0) * y0 / (y0 - y1))
+    return math.nan
+
+
+def bracket(sweep: Mapping[float, Sequence[float]], level: float = 1.0) -> tuple[float, float]:
+    """Return the two x between which a ratio crosses `level` for certain: as far as intervals can tell.
+
+    The whole intervals at, and beyond, one of them lie on one side, those at and beyond the other on
+    the other side. NaN where there is none.
+    """
+    sides = [(x, _side(geometric(sweep[x]), level)) for x in sorted(sweep)]
+    first, last = sides[0][1], sides[-1][1]
+    if first * last >= 0:
+        return math.nan, math.nan
+    left = [x for x, _ in takewhile(lambda place: place[1] == first, sides)]
+    right = [x for x, _ in takewhile(lambda place: place[1] == last, reversed(sides))]
+    return left[-1], right[-1]
+
+
+def _side(interval: Interval, level: float) -> int:
+    return int(above(interval, level)) - int(below(interval, level))
 
 
 def above(interval: Interval, limit: float) -> bool:
@@ -119,3 +190,24 @@ def above(interval: Interval, limit: float) -> bool:
 def below(interval: Interval, limit: float) -> bool:
     """Say whether the whole interval lies below `limit`."""
     return interval.high < limit
+
+
+def clears(interval: Interval, limit: float) -> bool | None:
+    """Say whether an interval lies above `limit` (true), below it (false), or across it (None)."""
+    if above(interval, limit):
+        return True
+    return False if below(interval, limit) else None
+
+
+def weigh(holds: Iterable[bool | None]) -> Verdict:
+    """Return the verdict of a criterion that should hold in every one of several cases.
+
+    Supported if it holds in all, refuted if it fails in all, not measurable here if nothing can be said
+    of any (None); in every other case it depends.
+    """
+    known = list(holds)
+    if all(held is None for held in known):
+        return "not measurable here"
+    if all(held is True for held in known):
+        return "supported"
+    return "refuted" if all(held is False for held in known) else "depends"

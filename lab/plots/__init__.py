@@ -5,10 +5,22 @@ They use matplotlib's objects only: no pyplot, no global state, and no display i
 
 from lab.plots.anatomy import anatomy
 from lab.plots.backlog import backlog
+from lab.plots.bars import bars
 from lab.plots.cost_plane import cost_plane
 from lab.plots.ecdf import ecdf
 from lab.plots.offsets import offsets
 from lab.plots.places import places
 from lab.plots.sequence import sequence
+from lab.plots.sweep import sweep
 
-__all__ = ["anatomy", "backlog", "cost_plane", "ecdf", "offsets", "places", "sequence"]
+__all__ = [
+    "anatomy",
+    "backlog",
+    "bars",
+    "cost_plane",
+    "ecdf",
+    "offsets",
+    "places",
+    "sequence",
+    "sweep",
+]
