@@ -50,7 +50,10 @@ Question = Number | Choice
 
 
 class Quiz:
-    """The questions of one lesson, and which of them are answered."""
+    """The questions of one lesson, and which of them are answered rightly (`right`).
+
+    Nothing is returned by what a notebook calls, since a notebook shows what its cells return.
+    """
 
     def __init__(self, questions: Sequence[Question], say: Callable[[str], object] = print) -> None:
         self.questions = {question.id: question for question in questions}
@@ -67,12 +70,13 @@ class Quiz:
             for letter, text in question.options.items():
                 self.say(f"  {letter}) {text}")
 
-    def check(self, id: str, answer: Any, **evidence: Any) -> bool:
-        """Say whether `answer` is right, or else give the next hint; returns whether it is."""
+    def check(self, id: str, answer: Any, **evidence: Any) -> None:
+        """Say whether `answer` is right, or else give the next hint."""
         question = self.questions[id]
         if answer is ...:
+            self.right.discard(id)
             self.say(f"{id}: not answered yet. Put your answer in place of the dots.")
-            return False
+            return
         if isinstance(question, Number):
             right, why = _check_number(question, answer, evidence)
         else:
@@ -80,10 +84,9 @@ class Quiz:
         if right:
             self.right.add(id)
             self.say(f"{id}: right. {why}".rstrip())
-            return True
+            return
         self.right.discard(id)
         self.say(f"{id}: {why or 'not right.'} {self._hint(question)}".rstrip())
-        return False
 
     def _hint(self, question: Question) -> str:
         tries = self.tries[question.id] = self.tries.get(question.id, 0) + 1
@@ -91,11 +94,11 @@ class Quiz:
             return ""
         return f"Hint: {question.hints[min(tries, len(question.hints)) - 1]}"
 
-    def score(self) -> tuple[int, int]:
-        """Print and return how many questions are answered rightly, and how many there are."""
-        found = len(self.right), len(self.questions)
-        self.say(f"{found[0]} of {found[1]} questions answered rightly.")
-        return found
+    def score(self) -> None:
+        """Print how many questions are answered rightly, how many there are, and which are open."""
+        self.say(f"{len(self.right)} of {len(self.questions)} questions answered rightly.")
+        if missing := [id for id in self.questions if id not in self.right]:
+            self.say(f"Still to do: {', '.join(missing)}.")
 
 
 def _check_number(question: Number, answer: Any, evidence: dict[str, Any]) -> tuple[bool, str]:

@@ -1,0 +1,134 @@
+"""Lesson 1, one message both ways: who opens what, where the time goes, half an interval."""
+
+from lab.course.bands import near, over, ratio_of
+from lab.course.quiz import Band, Choice, Number, Question
+from lab.metrics import Run, summarise
+from lab.trace import Trace
+
+PARTS = {
+    "a": "schedule delay",
+    "b": "to the broker",
+    "c": "broker residence",
+    "d": "on the way",
+    "e": "consumer queue or work",
+}
+
+
+def _poll_at(trace: Trace) -> Band:
+    why = "It is a little more than 200: two pauses of 100 ms, and two questions with answers."
+    return near(float(trace.left_broker[0]) * 1e3, 0.01, why)
+
+
+def _residence(trace: Trace) -> Band:
+    share = trace.parts()["broker residence"][0] / trace.latency[0]
+    return near(float(share) * 100, 0.01, "Nearly all of it is waiting for the next question.")
+
+
+def _later(trace: Trace) -> Band:
+    why = "The same poll takes it, so it waits 20 ms less than the one created at 130 ms."
+    return near(float(trace.latency[0]) * 1e3, 0.05, why)
+
+
+def _four_times(rare: Run, often: Run) -> Band:
+    means = [[summarise(trace).latency["mean"] for trace in run.traces] for run in (rare, often)]
+    pairs = [slow / fast for slow, fast in zip(*means, strict=True)]
+    why = "Four times the interval, and a little less than four times the latency."
+    return over(pairs, 0.03, why)
+
+
+def _measured_ratio(push: Trace, poll: Trace) -> Band:
+    return ratio_of(poll.latency, push.latency, why="On another machine it is another number.")
+
+
+def _largest(push: Trace) -> str:
+    means = {name: float(values.mean()) for name, values in push.parts().items()}
+    longest = max(means, key=lambda name: means[name])
+    return next((letter for letter, name in PARTS.items() if name == longest), "e")
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Choice(
+        "1.1",
+        "Who opened the connection over which the pushed message came to the consumer?",
+        {
+            "a": "the broker, when the message was there",
+            "b": "the consumer, before there was any message",
+            "c": "the source, when it had created the message",
+        },
+        "b",
+        "Push says who decides when a message is sent, not who opens the connection.",
+        ("A WebSocket begins as a request. Who sends it?", "Read the row 'at the start' above."),
+    ),
+    Number(
+        "1.2",
+        "How long after the start did the broker hand out the polled message?",
+        "ms",
+        _poll_at,
+        ("It stands in the trace.", "The step is called left_broker; a trace has seconds."),
+    ),
+    Number(
+        "1.3",
+        "Which share of the latency of the polled message was its stay at the broker?",
+        "%",
+        _residence,
+        (
+            "Divide one part by the whole latency, and multiply by 100.",
+            'polled.parts()["broker residence"][0] / polled.latency[0] is the share.',
+        ),
+    ),
+    Number(
+        "1.4",
+        "The same poller, but the message is created 0.150 s after the start. Its latency?",
+        "ms",
+        _later,
+        (
+            "At what time does the poll come that takes it?",
+            "Subtract 150 ms from your answer to 1.2, and add a millisecond for the way down.",
+        ),
+    ),
+    Number(
+        "1.5",
+        "How many times as large is the mean latency with interval 0.4 s as with 0.1 s?",
+        "",
+        _four_times,
+        (
+            "Divide two means of the table.",
+            "The table is simulated.results: [1] is interval 0.1, and [2] is interval 0.4.",
+        ),
+    ),
+    Choice(
+        "1.6",
+        "No message comes for a minute. How many requests do ShortPoll(interval=0.1) and"
+        " WebSocketPush send to the broker in it?",
+        {
+            "a": "neither sends any: there is nothing to fetch",
+            "b": "the poll about 600, the WebSocket none",
+            "c": "both about 600: the WebSocket has to ask as well",
+            "d": "the poll one, which is answered after a minute; the WebSocket none",
+        },
+        "b",
+        "A short poll asks whether or not there is something; empty answers cost requests too.",
+        (
+            "How often does the poller ask in a second?",
+            "What does the broker answer while it has nothing?",
+        ),
+    ),
+    Number(
+        "1.7",
+        "Measured on your machine: how many times as long as a push does a poll take, on average?",
+        "",
+        _measured_ratio,
+        ("Divide two means.", "real_poll.latency.mean() is one of them, in seconds."),
+    ),
+    Choice(
+        "1.8",
+        "Measured on your machine: which part of the latency of the push is the largest on average?",
+        PARTS,
+        _largest,
+        "It differs from machine to machine. None of these parts is the wire alone.",
+        (
+            "real_push.parts() has an array for each part.",
+            "for name, values in real_push.parts().items(): print(name, values.mean())",
+        ),
+    ),
+)

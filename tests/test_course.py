@@ -1,0 +1,182 @@
+"""The course: questions are checked as promised, and notebooks are in step and whole."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab import plots
+from lab.course import bands, gap, lesson, show
+from lab.course.questions import QUESTIONS
+from lab.course.quiz import Band, Choice, Number, Quiz
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def _build_module() -> Any:
+    spec = importlib.util.spec_from_file_location("notebooks_build", NOTEBOOKS / "build.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["notebooks_build"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+build = _build_module()
+SOURCES = build.sources([])
+ALL = [question for questions in QUESTIONS.values() for question in questions]
+
+
+def half(period: float) -> Band:
+    return Band(0.45 * period, 0.55 * period, "Half of it.")
+
+
+ASKED = (
+    Number("9.1", "How long?", "s", half, ("first", "second")),
+    Choice("9.2", "Which?", {"a": "this", "b": "that"}, lambda period: "b", "That one."),
+)
+
+
+def quiz() -> tuple[Quiz, list[str]]:
+    said: list[str] = []
+    return Quiz(ASKED, lambda text: said.append(str(text))), said
+
+
+def test_an_untouched_notebook_passes_nothing() -> None:
+    mine, said = quiz()
+    for question in ASKED:
+        mine.check(question.id, ..., period=2.0)
+    mine.score()
+    assert not mine.right
+    assert said[-2:] == ["0 of 2 questions answered rightly.", "Still to do: 9.1, 9.2."]
+
+
+def test_numbers_are_right_within_the_band_that_the_evidence_gives() -> None:
+    mine, said = quiz()
+    mine.check("9.1", 1.0, period=2.0)
+    assert mine.right == {"9.1"} and "Half of it." in said[-1]
+    mine.check("9.1", 1.0, period=4.0)
+    assert not mine.right and "too small" in said[-1]
+
+
+@pytest.mark.parametrize("answer", ["long", None, True, float("nan"), float("inf"), [1.0]])
+def test_what_is_no_number_is_not_right(answer: object) -> None:
+    mine, said = quiz()
+    mine.check("9.1", answer, period=2.0)
+    assert not mine.right and "need a" in said[-1]
+
+
+def test_hints_come_one_by_one_and_the_last_stays() -> None:
+    mine, said = quiz()
+    for _ in range(3):
+        mine.check("9.1", 7, period=2.0)
+    assert [text.rpartition(" ")[2] for text in said] == ["first", "second", "second"]
+
+
+def test_letters_are_right_in_any_case_and_only_if_they_are_options() -> None:
+    mine, said = quiz()
+    mine.check("9.2", "c", period=1.0)
+    assert "need one of a, b" in said[-1]
+    mine.check("9.2", " B ", period=1.0)
+    assert mine.right == {"9.2"}
+
+
+def test_bands_hold_the_truth_and_exclude_others() -> None:
+    rng = np.random.default_rng(1)
+    slow, fast = rng.exponential(3.0, 400), rng.exponential(1.0, 400)
+    for band, truth in ((bands.mean_of(slow), 3.0), (bands.ratio_of(slow, fast), 3.0)):
+        assert band.low < truth < band.high
+        assert truth / 2 < band.low and band.high < truth * 2
+    assert bands.near(10, 0.1)[:2] == (9.0, 11.0)
+    assert bands.over([5.0])[:2] == (4.75, 5.25)
+    with pytest.raises(ValueError, match="need 20 samples"):
+        bands.mean_of([1.0] * 19)
+
+
+def test_predictions_are_shown_beside_what_was_found() -> None:
+    said: list[str] = []
+    gap(50, "ms", said.append, simulated=100.0)
+    assert said == ["simulated: 100 ms (you predicted 50, which is 0.5 times that)"]
+    gap(..., "ms", said.append, simulated=100.0)
+    assert said[1].startswith("No prediction yet") and said[2] == "simulated: 100 ms"
+
+
+def test_figures_are_displayed_as_pictures() -> None:
+    png, size = show(plots.ecdf([]))._repr_png_()
+    assert png.startswith(b"\x89PNG") and size["width"] > 0
+
+
+def test_an_unknown_lesson_is_said_to_be_unknown() -> None:
+    with pytest.raises(ValueError, match="no lesson 99"):
+        lesson(99)
+
+
+def test_notebooks_are_in_step_with_their_sources() -> None:
+    """If this fails, run `python notebooks/build.py` and commit."""
+    assert build.out_of_step() == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_students_see_no_solution(source: Path) -> None:
+    text = build.text_of(build.build(source, "student"))
+    assert "SOLUTION" not in text and '"outputs": []' in text
+    assert text.count("answer = ...") >= 5
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([build.BEGIN, build.END], "no line like"),
+        (["# answer = ...", "", build.BEGIN, build.END], "no line like"),
+        (["# answer = ...", build.BEGIN], "without its other half"),
+        (["# answer = ...", build.END], "without its other half"),
+        (["# a = ...", build.BEGIN, build.BEGIN, build.END], "without its other half"),
+    ],
+)
+def test_a_broken_solution_is_refused(lines: list[str], told: str) -> None:
+    with pytest.raises(build.SourceError, match=told):
+        list(build.without_solutions(lines, "source"))
+
+
+def test_solutions_are_replaced_by_the_lines_above_them() -> None:
+    lines = ["x = 1", "# a = ...", "# b = ...", build.BEGIN, "a = 2", "b = 3", build.END, "a"]
+    kept = list(build.without_solutions(lines, "source"))
+    assert kept == ["x = 1", "a = ...", "b = ...", "a"]
+
+
+def _called(source: Path, name: str) -> list[str]:
+    return re.findall(rf'quiz\.{name}\(\s*"([\d.]+)"', source.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_each_lesson_asks_and_checks_all_its_questions_in_order(source: Path) -> None:
+    number = int(source.name[:2])
+    ids = [question.id for question in QUESTIONS[number]]
+    assert len(ids) >= 5
+    assert ids == [f"{number}.{i + 1}" for i in range(len(ids))]
+    assert _called(source, "ask") == ids
+    assert _called(source, "check") == ids
+    text = source.read_text(encoding="utf-8")
+    assert f"quiz = lesson({number})" in text
+    assert text.rstrip().endswith("quiz.score()")
+    assert "predict" in text and "gap(" in text
+
+
+@pytest.mark.parametrize("question", ALL, ids=lambda question: question.id)
+def test_questions_can_be_answered(question: Number | Choice) -> None:
+    assert question.hints and all(question.hints)
+    if isinstance(question, Choice):
+        assert len(question.options) >= 2
+        if isinstance(question.key, str):
+            assert question.key in question.options
+
+
+def test_right_letters_vary() -> None:
+    keys: Sequence[str] = [q.key for q in ALL if isinstance(q, Choice) and isinstance(q.key, str)]
+    assert len(set(keys)) > 1
