@@ -102,11 +102,11 @@ QUESTIONS: tuple[Question, ...] = (
         " WebSocketPush send to the broker in it?",
         {
             "a": "neither sends any: there is nothing to fetch",
-            "b": "the poll about 600, the WebSocket none",
-            "c": "both about 600: the WebSocket has to ask as well",
-            "d": "the poll one, which is answered after a minute; the WebSocket none",
+            "b": "both about 600: the WebSocket has to ask as well",
+            "c": "the poller one, which is answered after a minute; the WebSocket none",
+            "d": "the poller about 600, the WebSocket none",
         },
-        "b",
+        "d",
         "A short poll asks whether or not there is something; empty answers cost requests too.",
         (
             "How often does the poller ask in a second?",
