@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from lab.engines.common import FATES
 from lab.engines.loopback.site import Site
@@ -23,10 +23,21 @@ from lab.messages import (
 from lab.trace import Fate
 
 
+class Place(Protocol):
+    """Where an actor lives: an event loop, and a clock that began at `start`."""
+
+    loop: asyncio.AbstractEventLoop
+    start: float  # CLOCK_MONOTONIC
+
+    def now(self) -> float: ...
+
+
 class Actor:
     """Drives `role`. Subclasses say what is stamped; `send` puts a message on its wire."""
 
-    def __init__(self, role: Role, site: Site) -> None:
+    site: Place
+
+    def __init__(self, role: Role, site: Place) -> None:
         self.role = role
         self.site = site
         self.timer: asyncio.TimerHandle | None = None
@@ -85,6 +96,8 @@ def _unconnected(message: Any) -> None:
 class Source(Actor):
     """The producer. `connect_again` tries once to open its connection."""
 
+    site: Site
+
     def __init__(self, role: Role, site: Site) -> None:
         super().__init__(role, site)
         self.sent = site.views("sent")[0]
@@ -115,6 +128,8 @@ class Broker(Actor):
 
     `accept` answers the producer, `cut_off` ends the connection of a consumer.
     """
+
+    site: Site
 
     def __init__(self, role: Role, site: Site, tracked: bool) -> None:
         super().__init__(role, site)

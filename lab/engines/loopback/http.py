@@ -1,8 +1,8 @@
 """HTTP requests and answers for real, with either the broker or the consumer as the server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -52,14 +52,35 @@ async def only_local(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
-class HttpServer:
-    """An aiohttp server on loopback, for whatever routes are added to `app`."""
+class Reports(Protocol):
+    """What is told of a fault of ours."""
 
-    def __init__(self, site: Site, port: int = 0) -> None:
+    def report(self, error: BaseException | None) -> None: ...
+
+
+class HttpServer:
+    """An aiohttp server, on loopback by default, for whatever routes are added to `app`.
+
+    A request reaches its handler if all `guards` let it pass.
+    """
+
+    def __init__(
+        self,
+        site: Reports,
+        port: int = 0,
+        host: str = settings.LOOPBACK,
+        guards: Sequence[Any] = (only_local,),
+        max_body: int | None = None,
+        options: Mapping[str, Any] = settings.SERVER,
+    ) -> None:
         self.site = site
-        self.app = web.Application(middlewares=[only_local], client_max_size=settings.MAX_BODY)
+        self.app = web.Application(
+            middlewares=guards, client_max_size=max_body or settings.MAX_BODY
+        )
         self.runner: web.AppRunner | None = None
         self.port = port
+        self.host = host
+        self.options = options
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Have `handler` answer; a `BadRequest` is told as JSON."""
@@ -80,14 +101,14 @@ class HttpServer:
         self.app.router.add_route(method, path, answer)
 
     async def listen(self) -> int:
-        self.runner = web.AppRunner(self.app, **settings.SERVER)
+        self.runner = web.AppRunner(self.app, **self.options)
         await self.runner.setup()
         await settings.when_free(self._open)
         return int(self.runner.addresses[0][1])
 
     async def _open(self) -> None:
         assert self.runner is not None
-        site = web.TCPSite(self.runner, settings.LOOPBACK, self.port)
+        site = web.TCPSite(self.runner, self.host, self.port)
         try:
             await site.start()
         except OSError:
@@ -135,7 +156,7 @@ class Answering:
             waiting.set_result(self.form.response(message, self.text))
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request)
+        body = await body_of(request)
         self.site.counters[self.inbound] += head_bytes(request) + len(body)
         asked = HttpRequest(request.method, request.path, request.query, request.headers, body)
         message: Any = self.form.parse_request(asked)
@@ -245,7 +266,8 @@ def _key(message: Any) -> Any:
     return message.consumer, attempt, attempt and message.offset
 
 
-async def _body(request: web.Request) -> bytes:
+async def body_of(request: web.Request) -> bytes:
+    """Return the body of a request, which must come within `settings.BODY_DEADLINE`."""
     if request.content.is_eof():
         return await request.read()
     try:

@@ -14,6 +14,8 @@ from lab.messages import DeadLettered, Deliver, Records, Role, Save, Work, Worke
 class Consumer(Actor):
     """A consumer with one worker, which waits for each message's work without using the CPU."""
 
+    site: Site
+
     def __init__(self, role: Role, site: Site, index: int) -> None:
         super().__init__(role, site)
         self.index = index
