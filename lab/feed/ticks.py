@@ -5,7 +5,7 @@ No clock and no waiting here: time is in the ticks, and every draw comes from th
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -13,6 +13,7 @@ YEAR = 365 * 86_400.0  # seconds; drift and volatility are per year, and trade n
 FIRST_PRICES = {"BTC/USD": 64_000.0, "ETH/USD": 3_100.0, "EUR/USD": 1.08}
 FIRST_PRICE = 100.0  # of any other symbol
 DECIMALS = 4
+LONGEST_NAME = 32
 SYMBOLS = ("BTC/USD", "ETH/USD", "EUR/USD")
 
 
@@ -30,7 +31,7 @@ class Tick(NamedTuple):
         if not isinstance(data, dict):
             return None
         symbol, price, time = (data.get(name) for name in ("symbol", "price", "time"))
-        if not isinstance(symbol, str) or not (_is_number(price) and _is_number(time)):
+        if not (_is_name(symbol) and _is_number(price) and _is_number(time)):
             return None
         return cls(sequence, symbol, float(price), float(time))
 
@@ -62,5 +63,9 @@ def ticks(
         sequence += 1
 
 
-def _is_number(value: Any) -> bool:
+def _is_name(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and value.isprintable()
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and math.isfinite(value)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab.description import InvalidInput
+from lab.feed.sinks.store import StoreError
 from lab.feed.ticks import Tick
 
 Synchronous = Literal["OFF", "NORMAL", "FULL"]
@@ -73,7 +74,8 @@ class SqliteStore:
             run(SAVE, (feed, cursor))
             run("COMMIT")
         except BaseException:
-            run("ROLLBACK")
+            if self._file.in_transaction:  # a full disk has ended it already
+                run("ROLLBACK")
             raise
         return new
 
@@ -82,8 +84,11 @@ class SqliteStore:
         self._file.close()
 
     async def insert(self, feed: str, ticks: Sequence[Tick], cursor: int) -> int:
-        """Do as `insert_now`, beside the event loop."""
-        return await asyncio.to_thread(self.insert_now, feed, ticks, cursor)
+        """Do as `insert_now`, beside the event loop. Raises `StoreError`."""
+        try:
+            return await asyncio.to_thread(self.insert_now, feed, ticks, cursor)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.name}: {error}") from None
 
     async def cursor(self, feed: str) -> int | None:
         """Return the number of the first message of `feed` that is not here yet, if known."""
