@@ -5,7 +5,6 @@ Exit status: 0 done, 1 a promise was broken or a run failed, 2 input that cannot
 """
 
 import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lab import calibration, checks, cli_claims, cli_faults, library, physics, trace
+from lab import calibration, checks, cli_claims, cli_faults, cli_feed, library, physics, trace
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
 from lab.files import check_folder
 from lab.forecast import Forecast
 from lab.physics import Calibrated
+from lab.ports import check_port
 from lab.prediction import predict
 from lab.report import forecast as forecast_tables
 from lab.report.aftermath import grids, terminal
@@ -284,6 +284,8 @@ def check_command(
 
 app.command("guarantees")(cli_faults.guarantees_command)
 app.command("torture")(cli_faults.torture_command)
+app.command("serve")(cli_feed.serve_command)
+app.command("feed")(cli_feed.feed_command)
 app.command("claims")(cli_claims.claims_command)
 
 
@@ -315,7 +317,7 @@ def _compare(
     for engine in engines:
         if engine not in ENGINES:
             raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
-    _check_port(port)
+    check_port(port)
     check_folder(out)
     costs = _costs(calibration_file)
     comparison = _run(scenario, engines, out, costs, port or 0)
@@ -374,19 +376,6 @@ def _show_forecast(forecast: Forecast) -> None:
     screen.print("Where the promise ends:", style="bold", highlight=False)
     for text in forecast_tables.caveats(forecast):
         screen.print(f"- {text}.", highlight=False, markup=False)
-
-
-def _check_port(port: int | None) -> None:
-    if port is None:
-        return
-    if not 1 <= port <= 65535:
-        raise InvalidInput(f"--port: got {port}; need 1 to 65535")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InvalidInput(f"--port: got {port}; need a free port ({error.strerror})") from None
 
 
 def _first_line(text: str | None) -> str:
