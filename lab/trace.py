@@ -77,7 +77,8 @@ class Counters:
     the application hands to its sockets (HTTP heads and WebSocket framing included, TCP/IP not):
     `bytes_in` from the source to the broker, `bytes_out` from broker to consumers, `bytes_back`
     from consumers to broker. CPU seconds and wake-ups are by side: source, broker, target.
-    `events` counts what the broker did now and then, as a group's rebalances.
+    `events` counts what happened now and then, as a group's rebalances; where it was measured,
+    "connections" are those that were made between broker (or source) and consumers.
     """
 
     requests: int = 0

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from lab.metrics import Interval, Metrics, Run, plain, summarise
 from lab.plots.series import Series
 from lab.scenario import Scenario
+from lab.trace import Trace
 
 Verdict = Literal["supported", "refuted", "depends", "not measurable here"]
 ENGINES = ("simulation", "loopback")
@@ -102,6 +103,7 @@ class Claim:
 
 
 Metric = Callable[[Metrics], float]
+OfTrace = Callable[[Trace], float]  # what `Metrics` do not hold
 
 
 def latency(quantile: str) -> Metric:
@@ -116,11 +118,23 @@ def amount(run: Run, metric: Metric) -> Interval:
 
 def ratios(run: Run, other: Run, metric: Metric) -> list[float]:
     """Return a metric of `run` over that of `other` in each replication; NaN where one is not positive."""
-    pairs = [
-        (metric(summarise(a)), metric(summarise(b)))
-        for a, b in zip(run.traces, other.traces, strict=True)
-    ]
+    return trace_ratios(run, other, lambda trace: metric(summarise(trace)))
+
+
+def trace_ratios(run: Run, other: Run, of: OfTrace) -> list[float]:
+    """Return what `ratios` does of something that is computed from a whole trace."""
+    pairs = [(of(a), of(b)) for a, b in zip(run.traces, other.traces, strict=True)]
     return [a / b if a > 0 and b > 0 else math.nan for a, b in pairs]
+
+
+def trace_amount(run: Run, of: OfTrace) -> Interval:
+    """Return the mean over the replications of something that is computed from a whole trace."""
+    return Interval.over(of(trace) for trace in run.traces)
+
+
+def delivery_cpu(metrics: Metrics) -> float:
+    """Return the CPU seconds of broker and consumers for each message; the source's are left out."""
+    return sum(used for side, used in metrics.cpu_by_side.items() if side != "source")
 
 
 def geometric(values: Iterable[float]) -> Interval:

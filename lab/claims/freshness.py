@@ -15,96 +15,130 @@ from lab.claims.base import (
     bracket,
     clears,
     crossing,
+    geometric,
     latency,
     ratio,
     ratios,
     series,
     weigh,
 )
+from lab.claims.rates import (
+    BUSY,
+    HOOK,
+    INTERVAL,
+    LONG,
+    PULLS,
+    PUSHES,
+    SHORT,
+    SOCKET,
+    Runs,
+    crossings,
+    factors,
+    lines,
+    swept,
+)
 from lab.metrics import Run
 from lab.plots import sweep
 from lab.plots.series import Panel, Series
 from lab.scenario import Scenario
-from lab.strategies import LongPoll, ShortPoll, Strategy, Webhook, WebSocketPush
+from lab.show import number
+from lab.strategies import ShortPoll
 from lab.workload import Poisson, Workload
 
-RATE = 100.0  # messages a second
+RATE = 100.0  # messages a second where the interval is swept
 INTERVALS = (0.0001, 0.001, 0.01, 0.05)  # seconds between polls
 QUICK_INTERVALS = (0.0001, 0.01)
-PUSHES = (WebSocketPush(), Webhook())
 LIMIT = 1.1  # a median less than a tenth longer is not called less real-time
 MEDIAN = latency("p50")
-Pair = tuple[str, str]  # a pull and a push
 
 
-def scenario(intervals: tuple[float, ...]) -> Scenario:
+def scenario(intervals: Sequence[float]) -> Scenario:
     polls = [ShortPoll(interval=interval) for interval in intervals]
-    strategies: list[Strategy] = [*PUSHES, LongPoll(), *polls]
-    workload = Workload(arrivals=Poisson(rate=RATE), duration=1.5, seed=101)
-    return Scenario(workload=workload, strategies=strategies, quick_duration=0.6)
+    workload = Workload(arrivals=Poisson(rate=RATE), duration=1.2, seed=101)
+    ways = [SOCKET, HOOK, LONG, *polls]
+    return Scenario(workload=workload, strategies=ways, quick_duration=0.6)
 
 
 def test(bench: Bench) -> Finding:
     intervals = QUICK_INTERVALS if bench.quick else INTERVALS
-    return judge(bench.run(scenario(intervals)), intervals)
+    return judge(bench.run(scenario(intervals)), intervals, swept(bench))
 
 
-def judge(runs: dict[str, Run], intervals: tuple[float, ...]) -> Finding:
-    """Compare the median latency of every pull with that of every push."""
+def judge(runs: Mapping[str, Run], intervals: Sequence[float], rates: Runs) -> Finding:
+    """Compare the median latency of every pull with that of every push: at each interval, and when busy."""
     polls = {interval: runs[ShortPoll(interval=interval).label] for interval in intervals}
-    pulls = [runs[LongPoll().label], *polls.values()]
-    pushes = [runs[push.label] for push in PUSHES]
-    factors = {
-        (pull.strategy, push.strategy): ratio(pull, push, MEDIAN)
+    pulls = [runs[LONG.label], *polls.values()]
+    calm = {
+        f"{pull.strategy} over {push.label} at {RATE:g}/s": ratio(pull, runs[push.label], MEDIAN)
         for pull in pulls
-        for push in pushes
+        for push in PUSHES
     }
-    slower = {pair: clears(factor, LIMIT) for pair, factor in factors.items()}
-    against = {interval: ratios(run, pushes[-1], MEDIAN) for interval, run in polls.items()}
+    busy = {
+        f"{pull.label} over {push.label} at {BUSY:g}/s": geometric(
+            factors(rates, pull, push, MEDIAN)[BUSY]
+        )
+        for pull in PULLS
+        for push in PUSHES
+    }
+    against = {interval: ratios(run, runs[HOOK.label], MEDIAN) for interval, run in polls.items()}
+    overtaken = crossings(rates, SHORT, HOOK, MEDIAN, "is fresher than", smooth=False)
     amounts = [
-        Amount("interval at which a poll is as fresh as a webhook", crossing(against), "s"),
-        *(Amount(f"median latency, {a} over {b}", f) for (a, b), f in factors.items()),
+        Amount(
+            "interval up to which a poll is as fresh as a webhook", crossing(against, LIMIT), "s"
+        ),
+        overtaken.amount,
+        *(Amount(f"median latency, {pair}", factor) for pair, factor in (calm | busy).items()),
         *(Amount(f"median latency, {r.strategy}", amount(r, MEDIAN), "s") for r in runs.values()),
     ]
-    return Finding(weigh(slower.values()), _reason(slower, against), amounts, _series(runs, polls))
+    slower = {pair: clears(factor, LIMIT) for pair, factor in (calm | busy).items()}
+    reason = f"{_told(slower)}; {_interval(against)}; {overtaken.text}"
+    drawn = [*_series(runs, polls), *lines(rates, [SOCKET, HOOK, LONG], MEDIAN, "rate")]
+    drawn += [line._replace(name=POLL) for line in lines(rates, [SHORT], MEDIAN, "rate")]
+    return Finding(weigh(slower.values()), reason, amounts, drawn)
 
 
-def _reason(slower: Mapping[Pair, bool | None], against: Mapping[float, Sequence[float]]) -> str:
-    """Say which pulls are less fresh than which pushes, and up to which interval polls are not."""
-    told = [_told(slower, push.label) for push in PUSHES]
+POLL = "ShortPoll"
+
+
+def _told(slower: Mapping[str, bool | None]) -> str:
+    fresh = [pair for pair, held in slower.items() if held is False]
+    unclear = [pair for pair, held in slower.items() if held is None]
+    text = f"a pull is slower in {sum(h is True for h in slower.values())} of {len(slower)} cases"
+    if fresh:
+        text += f", not with {' and '.join(fresh)}"
+    return f"{text}; no difference is measurable with {' and '.join(unclear)}" if unclear else text
+
+
+def _interval(against: Mapping[float, Sequence[float]]) -> str:
+    """Say up to which interval a poll is as fresh as a webhook."""
     low, high = bracket(against, LIMIT)
     if not math.isnan(low):
-        told.append(
-            f"against a webhook, polling loses freshness from an interval between"
-            f" {low * 1e3:g} and {high * 1e3:g} ms on"
-        )
-    return "; ".join(told)
-
-
-def _told(slower: Mapping[Pair, bool | None], push: str) -> str:
-    mine = {pull: held for (pull, other), held in slower.items() if other == push}
-    fresh = [pull for pull, held in mine.items() if held is False]
-    unclear = [pull for pull, held in mine.items() if held is None]
-    text = f"{sum(h is True for h in mine.values())} of {len(mine)} pulls are slower than {push}"
-    if fresh:
-        text += f", not {', '.join(fresh)}"
-    return f"{text}; no difference is measurable for {', '.join(unclear)}" if unclear else text
+        return f"a poll every {low * 1e3:g} ms is as fresh as a webhook, one every {high * 1e3:g} ms not"
+    least = min(against)
+    factor = geometric(against[least])
+    return (
+        f"a poll every {least * 1e3:g} ms takes {number(factor.mean, 2)} times as long as a webhook"
+    )
 
 
 def _series(runs: Mapping[str, Run], polls: Mapping[float, Run]) -> list[Series]:
     """Return medians over the interval: those of what does not poll are level."""
-    xs = sorted(polls)
     level = [
-        Series(label, [(x, amount(runs[label], MEDIAN)) for x in xs])
-        for label in (*(push.label for push in PUSHES), LongPoll().label)
+        Series(way.label, [(x, amount(runs[way.label], MEDIAN)) for x in sorted(polls)], "interval")
+        for way in (SOCKET, HOOK, LONG)
     ]
-    return [*level, Series("ShortPoll", [(x, amount(polls[x], MEDIAN)) for x in xs])]
+    points = [(interval, amount(polls[interval], MEDIAN)) for interval in sorted(polls)]
+    return [*level, Series(POLL, points, "interval")]
 
 
 def draw(findings: Findings) -> Figure:
-    title = f"How fresh is a message, if one comes every {1 / RATE * 1e3:g} ms?"
-    panel = Panel("", "median latency (ms)", "interval between polls (s)", scale=1e3)
-    return sweep(series(findings), [panel], title)
+    value = "median latency (ms)"
+    swept = "seconds between polls"
+    panels = [
+        Panel(f"{RATE:g} messages per second", value, swept, "interval", 1e3),
+        Panel(f"A poll every {INTERVAL * 1e3:g} ms", value, "messages per second", "rate", 1e3),
+    ]
+    return sweep(series(findings), panels, "How fresh is a message?")
 
 
 CLAIM = Claim(
@@ -112,10 +146,12 @@ CLAIM = Claim(
     "freshness",
     "Push is more real-time than pull.",
     "Push, advantages: real time; pull, disadvantages: less real-time",
-    f"{RATE:g} messages a second (Poisson) of 100 bytes and no work, by WebSocket, by webhook, by long"
-    " poll and by polls of several intervals; the median latency.",
+    f"{RATE:g} messages a second (Poisson) of 100 bytes and no work, by WebSocket, by webhook, by long poll"
+    f" and by polls of several intervals; and the sweep of rates of claim 2, up to {BUSY:g} a second. What"
+    " counts is the median latency.",
     f"Supported if the median latency of every pull is more than {LIMIT:g} times that of every push (the"
-    " whole interval); refuted if that of none is; it depends if that of some is.",
+    f" whole interval), at {RATE:g} and at {BUSY:g} messages a second; refuted if in none of these cases;"
+    " otherwise it depends on the interval, the rate and the way of pushing.",
     test,
     draw,
 )

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.claims.base import ENGINES, Bench, Claim, Finding, Findings
+from lab.claims.base import ENGINES, Bench, Claim, Finding, Findings, Verdict
 from lab.claims.bench import opened
 from lab.compare import Progress, silent
 from lab.engines.common import MeasurementError
 from lab.physics import Physics
 
-UNTESTED = "not measurable here"
+UNTESTED: Verdict = "not measurable here"
 DISAGREE = "engines disagree"
 
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from lab.metrics import Interval
 from lab.plots import style
 from lab.plots.series import Panel, SeriesByEngine, names, of_panel
-from lab.plots.sweep import draw_level
+from lab.plots.sweep import draw_level, level_entries
 from lab.show import ENGINES, number, wrap
 
 COLOURS = {"simulation": style.BLUE, "loopback": style.ORANGE, "theory": style.GREY}
@@ -33,7 +33,8 @@ def bars(drawn: SeriesByEngine, panels: Sequence[Panel], title: str = "") -> Fig
     grid[0].set_ylim(len(rows) - 0.4, -0.6)
     if title:
         style.headline(figure, title)
-    style.legend(figure, _legend(drawn), "outside lower center", columns=4)
+    handles = [*_legend(drawn), *level_entries(panels)]
+    style.legend(figure, handles, "outside lower center", columns=4)
     return figure
 
 

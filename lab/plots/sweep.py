@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +12,12 @@ from lab.plots import style
 from lab.plots.series import Panel, Point, SeriesByEngine, names, of_panel
 
 HEIGHT = 6.75  # inches
+LEVEL: dict[str, Any] = {
+    "color": style.BLACK,
+    "linestyle": (0, (1, 2)),
+    "linewidth": 1.8,
+    "zorder": 1,
+}
 FILLED = {"simulation": True, "loopback": False, "theory": True}
 
 
@@ -26,7 +33,7 @@ def sweep(drawn: SeriesByEngine, panels: Sequence[Panel], title: str = "") -> Fi
         _panel(place, panel, drawn, known)
     if title:
         style.headline(figure, title)
-    handles = [*style.strategy_lines(known), *style.engine_lines(drawn)]
+    handles = [*style.strategy_lines(known), *style.engine_lines(drawn), *level_entries(panels)]
     style.legend(figure, handles, "outside lower center", columns=4)
     return figure
 
@@ -73,22 +80,12 @@ def _line(axes: Axes, points: Sequence[Point], scale: float, look: style.Look, e
 
 
 def draw_level(axes: Axes, panel: Panel, upright: bool = False) -> None:
-    """Draw the line to compare with, and what it is beside it."""
-    if panel.level is None:
-        return
-    look = {"color": style.BLACK, "linestyle": (0, (1, 2)), "linewidth": 1.8, "zorder": 1}
-    if upright:
-        axes.add_line(
-            Line2D([panel.level] * 2, [0, 1], transform=axes.get_xaxis_transform(), **look)
-        )
-        return
-    axes.axhline(panel.level, **look)
-    axes.annotate(
-        panel.says,
-        (1, panel.level),
-        xycoords=("axes fraction", "data"),
-        xytext=(-4, 4),
-        textcoords="offset points",
-        ha="right",
-        fontsize=style.SMALL,
-    )
+    """Draw the line that a panel's values are to be compared with."""
+    if panel.level is not None:
+        (axes.axvline if upright else axes.axhline)(panel.level, **LEVEL)
+
+
+def level_entries(panels: Sequence[Panel]) -> list[Line2D]:
+    """Return what a legend says of these lines."""
+    says = dict.fromkeys(p.says for p in panels if p.level is not None and p.says)
+    return [Line2D([], [], label=text, **LEVEL) for text in says]

@@ -86,6 +86,7 @@ class HttpServer:
         """Have `handler` answer; a `BadRequest` is told as JSON."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
+            self.site.met(request.get_extra_info("peername"))
             try:
                 return await handler(request)
             except BadRequest as error:

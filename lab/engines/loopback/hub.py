@@ -102,6 +102,7 @@ class WebSocketHub:
             raise BadRequest(400, "subscribe first")
         who = first.consumer
         self.site.check(who)
+        self.site.met(connection.remote_address)
         self.cut_off(who)  # a newer connection takes the place of an older one
         outlet = Outlet(self.broker, who, connection.send, connection.transport)
         self.outlets[who] = outlet

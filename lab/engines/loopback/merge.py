@@ -1,5 +1,6 @@
 """Makes one trace of what the sides of a run wrote down and counted."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,9 @@ def _counters(results: dict[str, dict[str, Any]], peak: int) -> Counters:
     def total(name: str) -> int:
         return sum(result["counters"][name] for result in results.values())
 
+    events = Counter[str]()
+    for result in results.values():
+        events.update(result["events"])
     return Counters(
         requests=total("requests"),
         empty_replies=total("empty_replies"),
@@ -91,5 +95,5 @@ def _counters(results: dict[str, dict[str, Any]], peak: int) -> Counters:
         elapsed=max(result["elapsed"] for result in results.values()),
         cpu_seconds={name: result["cpu_seconds"] for name, result in results.items()},
         wake_ups={name: result["wake_ups"] for name, result in results.items()},
-        events={k: n for result in results.values() for k, n in result["events"].items()},
+        events=dict(events),
     )

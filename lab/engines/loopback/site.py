@@ -37,6 +37,7 @@ class Site:
         self.counters = dict.fromkeys(
             ("requests", "empty_replies", "bytes_in", "bytes_out", "bytes_back"), 0
         )
+        self.peers: set[Any] = set()  # addresses from which consumers or the broker connected
         self.counts = dict.fromkeys(("subscribed", "done", "settled", "acked"), 0)
         self.tasks: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
@@ -58,6 +59,11 @@ class Site:
             raise BadRequest(400, f"consumer: there is no {consumer}")
         if len(messages) and max(messages) >= len(self.messages):
             raise BadRequest(400, f"id: there is no message {max(messages)}")
+
+    def met(self, peer: Any) -> None:
+        """Note the address, which is None if it is gone, of a client: each connection has another."""
+        if peer is not None:
+            self.peers.add(peer)
 
     def run(self, coroutine: Any) -> asyncio.Task[None]:
         """Run a coroutine as a task of this site; what it raises is reported with the run."""

@@ -1,0 +1,115 @@
+"""Claim 3: WebSocket is faster than HTTP."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lab.claims.base import (
+    Amount,
+    Bench,
+    Claim,
+    Finding,
+    Findings,
+    amount,
+    clears,
+    geometric,
+    ratio,
+    series,
+    trace_amount,
+    trace_ratios,
+    weigh,
+)
+from lab.metrics import Metrics, Run
+from lab.plots import bars
+from lab.plots.series import Panel, Series
+from lab.scenario import Scenario
+from lab.strategies import ServerSentEvents, Strategy, Webhook, WebSocketPush
+from lab.trace import Trace
+from lab.workload import Periodic, Poisson, Workload
+
+LIMIT = 1.1  # less than a tenth slower is not called slower
+RATE = 100.0  # messages a second where transit is measured
+BURST = 2000  # messages, all within 20 ms, where throughput is
+SOCKET = WebSocketPush()
+KEPT, NEW = Webhook(), Webhook(keep_alive=False)
+HTTP: tuple[Strategy, ...] = (ServerSentEvents(), KEPT, NEW, Webhook(batch_size=100))
+
+calm = Scenario(
+    workload=Workload(arrivals=Poisson(rate=RATE), duration=1.5, seed=103),
+    strategies=[SOCKET, *HTTP],
+    quick_duration=0.5,
+)
+burst = Scenario(
+    workload=Workload(arrivals=Periodic(rate=50 * BURST), duration=0.02, seed=103),
+    strategies=[SOCKET, *HTTP],
+)
+
+
+def transit(trace: Trace) -> float:
+    """Return the median time from when a message left the broker until its consumer had it."""
+    return float(np.nanmedian((trace.received - trace.left_broker)[trace.counted]))
+
+
+def throughput(metrics: Metrics) -> float:
+    return metrics.throughput["achieved"]
+
+
+def test(bench: Bench) -> Finding:
+    return judge(bench.run(calm), bench.run(burst))
+
+
+def judge(slow: Mapping[str, Run], fast: Mapping[str, Run]) -> Finding:
+    """Compare transit and throughput of every way over HTTP with those of a WebSocket."""
+    ways = [way.label for way in HTTP]
+    longer = {w: geometric(trace_ratios(slow[w], slow[SOCKET.label], transit)) for w in ways}
+    less = {w: ratio(fast[SOCKET.label], fast[w], throughput) for w in ways}
+    slower = {way: clears(factor, LIMIT) for way, factor in longer.items()}
+    fewer = {way: clears(factor, LIMIT) for way, factor in less.items()}
+    amounts = [
+        *(Amount(f"transit, {way} over WebSocketPush", f) for way, f in longer.items()),
+        *(Amount(f"throughput, WebSocketPush over {way}", f) for way, f in less.items()),
+        *(Amount(f"median transit, {w}", trace_amount(r, transit), "s") for w, r in slow.items()),
+        *(Amount(f"throughput, {w}", amount(r, throughput), "/s") for w, r in fast.items()),
+    ]
+    reason = f"in transit {_told(slower)}; in throughput {_told(fewer)}"
+    verdict = weigh([*slower.values(), *fewer.values()])
+    return Finding(verdict, reason, amounts, _series(slow, fast))
+
+
+def _told(held: Mapping[str, bool | None]) -> str:
+    """Say which ways over HTTP are slower than a WebSocket, which are not, and which may be."""
+    words = {True: "slower", False: "not slower", None: "not measurably different"}
+    named = {word: [k for k, v in held.items() if v is value] for value, word in words.items()}
+    verbs = {word: "is" if len(some) == 1 else "are" for word, some in named.items()}
+    return ", ".join(f"{' and '.join(s)} {verbs[w]} {w}" for w, s in named.items() if s)
+
+
+def _series(slow: Mapping[str, Run], fast: Mapping[str, Run]) -> list[Series]:
+    found = [Series(w, [(0, trace_amount(r, transit))], "transit") for w, r in slow.items()]
+    return found + [Series(w, [(0, amount(r, throughput))], "throughput") for w, r in fast.items()]
+
+
+def draw(findings: Findings) -> Figure:
+    panels = [
+        Panel("Less is better", "median transit (ms)", name="transit", scale=1e3),
+        Panel("More is better", "throughput (messages per second)", name="throughput"),
+    ]
+    return bars(series(findings), panels, "Is a WebSocket faster than HTTP?")
+
+
+CLAIM = Claim(
+    3,
+    "speed",
+    "WebSocket is faster than HTTP.",
+    "Push, implementations: HTTP POST/PUT",
+    f"{RATE:g} messages a second, and {BURST:,} messages within 20 ms, by WebSocket and by four ways over"
+    " HTTP: one endless response (server-sent events), a POST for each message on a connection that is"
+    " kept, one on a new connection, and a POST for up to 100 messages. At the low rate the median time"
+    " from broker to consumer counts, in the burst the throughput.",
+    f"Supported if every way over HTTP takes more than {LIMIT:g} times as long and WebSocket has more than"
+    f" {LIMIT:g} times the throughput of each (the whole intervals); refuted if none and of none; it"
+    " depends on the way of using HTTP otherwise.",
+    test,
+    draw,
+)
