@@ -43,6 +43,7 @@ class EventSource:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         who = whole(request.query.get("consumer", 0), "consumer")
         self.site.check(who)
+        self.site.met(request.get_extra_info("peername"))
         last, offset = request.headers.get("Last-Event-ID"), None
         if last is not None:
             offset = whole(last, "Last-Event-ID") + 1

@@ -86,7 +86,6 @@ class HttpServer:
         """Have `handler` answer; a `BadRequest` is told as JSON."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.site.met(request.get_extra_info("peername"))
             try:
                 return await handler(request)
             except BadRequest as error:
@@ -157,6 +156,7 @@ class Answering:
             waiting.set_result(self.form.response(message, self.text))
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.site.met(request.get_extra_info("peername"))
         body = await body_of(request)
         self.site.counters[self.inbound] += head_bytes(request) + len(body)
         asked = HttpRequest(request.method, request.path, request.query, request.headers, body)
