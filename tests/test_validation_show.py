@@ -19,7 +19,7 @@ from lab.plots.agreement import agreement
 from lab.plots.load import load
 from lab.plots.misfit import misfit
 from lab.validation.document import Findings, find
-from lab.validation.figures import by_load, by_misfit, figures
+from lab.validation.figures import by_load, by_misfit, figures, levels
 from lab.validation.grids import grids, percent, signed
 from lab.validation.observed import Observation
 from lab.validation.rows import PROMISED, Row
@@ -167,7 +167,7 @@ def test_misfit_has_signed_errors_in_per_cent_over_utilisation():
 def test_load_has_a_line_of_the_model_marks_of_what_was_measured_and_theory():
     theory = [(100.0, 0.3), (50.0, 0.2)]
     some = [row(0.1, rate=r, quantile=q) for r in (300.0, 100.0) for q in ("p50", "p99", "p90")]
-    [axes] = load(some, theory).axes
+    [axes] = load([*levels(some)], {some[0].place.strategy: theory}).axes
     assert len(marks(axes)) == 4
     solid, dotted = (
         [line for line in axes.lines if line.get_linestyle() == style and len(line.get_xdata()) > 1]

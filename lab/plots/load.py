@@ -1,6 +1,8 @@
-"""Latency against load: theory, the model's band, and measured points, for one strategy."""
+"""Latency against load: the hockey stick, with theory, simulated lines and measured marks."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -9,63 +11,148 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from lab.metrics import Interval, Run, summarise
 from lab.plots import style
 from lab.plots.marks import HOLLOW, entry, mark
 from lab.show import ENGINES, wrap
-from lab.validation.rows import Row
+from lab.trace import Floats, Trace
 
 SHOWN = {"p50": style.Look(style.BLUE, "o"), "p99": style.Look(style.VERMILLION, "s")}
 HATCHES = {"p50": "", "p99": "//"}
+PANEL = (5.6, 4.6)  # inches, where there are several strategies
+MOST_COLUMNS = 3
 Point = tuple[float, float]
 
 
-def load(rows: Sequence[Row], theory: Sequence[Point] = ()) -> Figure:
-    """Draw p50 and p99 of `rows`, of one strategy at several rates, over the rate.
+class Level(NamedTuple):
+    """A quantile of the latency ("p50" or "p99"), in seconds, at `rate` messages a second.
 
-    Lines and bands are the model's median and its central 95 %; marks with bars are measured, with
-    the 95 % interval for one more replicate, and hollow where calibration used them. `theory` are
-    rates and mean latencies in seconds. Both axes are logarithmic.
+    It is drawn hollow if `fitted`: if calibration used it.
     """
-    figure = style.slide()
-    axes = figure.add_subplot()
-    rows = sorted((row for row in rows if row.quantile in SHOWN), key=lambda row: row.place.rate)
-    unit = style.unit_for(max((row.measured for row in rows if row.measured > 0), default=1.0))
-    for quantile in SHOWN:
-        some = [row for row in rows if row.quantile == quantile]
-        _predicted(axes, some, quantile, unit.scale)
-        _measured(axes, some, quantile, unit.scale)
-    _theory(axes, theory, unit.scale)
-    strategy = rows[0].place.strategy if rows else "a strategy"
-    title = wrap(f"How does the latency of {strategy} change with the load?", 80)
-    style.dress(axes, title, "messages created (per second)", f"latency ({unit.name})")
-    _scale(axes, bool(rows))
-    style.legend(figure, _legend(bool(theory)), "outside lower center", columns=4)
+
+    strategy: str
+    engine: str
+    quantile: str
+    rate: float
+    latency: Interval
+    fitted: bool = False
+
+
+def load(
+    points: Sequence[Run | Level], theory: Mapping[str, Sequence[Point]] | None = None
+) -> Figure:
+    """Draw p50 and p99 over the rate, a panel for each strategy. Both axes are logarithmic.
+
+    `points` are runs at several rates, or levels. Lines with bands are simulated, marks with bars
+    measured; bands and bars are 95 % intervals. `theory` has rates (per second) and mean latencies
+    (in seconds) by strategy, and is dotted.
+    """
+    levels = sorted(_levels(points), key=lambda level: level.rate)
+    curves = theory or {}
+    names = list(dict.fromkeys(level.strategy for level in levels))
+    figure, grid = _panels(len(names))
+    unit = style.unit_for(_highest(levels))
+    for name, axes in zip(names, grid, strict=False):
+        mine = [level for level in levels if level.strategy == name]
+        for quantile in SHOWN:
+            some = [level for level in mine if level.quantile == quantile]
+            _simulated(axes, [s for s in some if s.engine == "simulation"], quantile, unit.scale)
+            _measured(axes, [s for s in some if s.engine == "loopback"], quantile, unit.scale)
+        _theory(axes, curves.get(name, ()), unit.scale)
+        style.dress(axes, "", "messages created (per second)", f"latency ({unit.name})")
+        axes.set_title(wrap(name, style.PANEL_WIDTH), fontsize=style.TICK, loc="left")
+    _scale(grid, bool(names))
+    _name(figure, grid, names, unit)
+    style.legend(figure, _legend(levels, bool(curves)), "outside lower center", columns=4)
     return figure
 
 
-def _predicted(axes: Axes, rows: Sequence[Row], quantile: str, scale: float) -> None:
-    rates, colour = [row.place.rate for row in rows], SHOWN[quantile].colour
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    if count > 1:
+        return style.panels(count, MOST_COLUMNS, PANEL, share=True)
+    figure = style.slide()
+    return figure, [figure.add_subplot()]
+
+
+def _name(figure: Figure, grid: Sequence[Axes], names: Sequence[str], unit: style.Unit) -> None:
+    """Say what is asked: of one strategy by its name, of several with their names above panels."""
+    if len(names) > 1:
+        style.headline(figure, "How does latency change with the load?")
+        for axes in grid[1:]:
+            axes.set_ylabel("")
+        return
+    strategy = names[0] if names else "a strategy"
+    title = wrap(f"How does the latency of {strategy} change with the load?", 80)
+    style.dress(grid[0], title, "messages created (per second)", f"latency ({unit.name})")
+
+
+def levels_of(run: Run) -> Iterator[Level]:
+    """Yield the levels of a run: means over its replications, with 95 % intervals."""
+    if not run.traces:
+        return
+    metrics = [summarise(trace) for trace in run.traces]
+    rate = rate_of(run.traces)
+    for quantile in SHOWN:
+        latency = Interval.over(each.latency[quantile] for each in metrics)
+        yield Level(run.strategy, run.engine, quantile, rate, latency)
+
+
+def rate_of(traces: Sequence[Trace]) -> float:
+    """Return messages created a second: as the scenario says, or as they came if it does not."""
+    scenario = traces[0].manifest.get("scenario", {})
+    arrivals = scenario.get("workload", {}).get("arrivals", {})
+    if arrivals.get("kind") in ("periodic", "poisson"):
+        measured = traces[0].manifest.get("engine") == "loopback"
+        return float(arrivals["rate"] * (scenario.get("speed_up", 1.0) if measured else 1.0))
+    offered = [summarise(t).throughput["offered"] / t.manifest.get("consumers", 1) for t in traces]
+    return float(np.mean(offered))
+
+
+def _levels(points: Sequence[Run | Level]) -> Iterator[Level]:
+    for point in points:
+        if isinstance(point, Run):
+            yield from levels_of(point)
+        elif point.quantile in SHOWN:
+            yield point
+
+
+def _highest(levels: Sequence[Level]) -> float:
+    """Return the highest latency that decides on the unit: measured, if anything is."""
+    measured = [level for level in levels if level.engine == "loopback"] or levels
+    return max((s.latency.mean for s in measured if s.latency.mean > 0), default=1.0)
+
+
+def _simulated(axes: Axes, levels: Sequence[Level], quantile: str, scale: float) -> None:
+    rates, colour = [level.rate for level in levels], SHOWN[quantile].colour
     axes.fill_between(
         rates,
-        np.array([row.predicted_low for row in rows]) * scale,
-        np.array([row.predicted_high for row in rows]) * scale,
+        _bounds(levels, "low") * scale,
+        _bounds(levels, "high") * scale,
         color=colour,
         alpha=0.25,
         hatch=HATCHES[quantile],
         linewidth=0,
     )
-    middle = [row.predicted * scale for row in rows]
+    middle = [level.latency.mean * scale for level in levels]
     axes.plot(rates, middle, color=colour, linestyle=style.LINES["simulation"], linewidth=2.2)
 
 
-def _measured(axes: Axes, rows: Sequence[Row], quantile: str, scale: float) -> None:
+def _bounds(levels: Sequence[Level], side: str) -> Floats:
+    """Return bounds; those that are not positive are cut off where a logarithmic axis shows it."""
+    bounds = np.array([getattr(level.latency, side) for level in levels], dtype=float)
+    means = np.array([level.latency.mean for level in levels], dtype=float)
+    return np.where(bounds > 0, bounds, np.where(np.isnan(bounds), math.nan, means / 10))
+
+
+def _measured(axes: Axes, levels: Sequence[Level], quantile: str, scale: float) -> None:
     look = SHOWN[quantile]
-    for row in rows:
-        rate, bounds = row.place.rate, [row.low * scale, row.high * scale]
-        axes.plot([rate, rate], bounds, color=style.BLACK, linewidth=1.5)
-        face = look.colour if row.place.held_out else HOLLOW
+    lows, highs = _bounds(levels, "low") * scale, _bounds(levels, "high") * scale
+    for level, low, high in zip(levels, lows, highs, strict=True):
+        rate = level.rate
+        axes.plot([rate, rate], [low, high], color=style.BLACK, linewidth=1.5)
+        face = HOLLOW if level.fitted else look.colour
         black = style.Look(style.BLACK, look.marker)
-        mark(axes, (rate, row.measured * scale), black, face)
+        mark(axes, (rate, level.latency.mean * scale), black, face)
 
 
 def _theory(axes: Axes, points: Sequence[Point], scale: float) -> None:
@@ -75,24 +162,30 @@ def _theory(axes: Axes, points: Sequence[Point], scale: float) -> None:
     axes.plot(rates, means, color=style.BLACK, linestyle=line, linewidth=2.5)
 
 
-def _scale(axes: Axes, known: bool) -> None:
+def _scale(grid: Sequence[Axes], known: bool) -> None:
     if not known:
-        style.say_empty(axes)
+        style.say_empty(grid[0])
         return
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    style.log_ticks(axes.xaxis)
-    style.log_ticks(axes.yaxis)
+    for axes in grid:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    for axes in grid:
+        style.log_ticks(axes.xaxis)
+        style.log_ticks(axes.yaxis)
 
 
-def _legend(with_theory: bool) -> list[Artist]:
+def _legend(levels: Sequence[Level], with_theory: bool) -> list[Artist]:
     handles: list[Artist] = []
+    engines = {level.engine for level in levels}
     for quantile, (colour, marker) in SHOWN.items():
-        simulated = f"{quantile} {ENGINES['simulation']}, with 95 % band"
-        handles.append(Patch(facecolor=colour, alpha=0.5, hatch=HATCHES[quantile], label=simulated))
-        black = style.Look(style.BLACK, marker)
-        handles.append(entry(f"{quantile} {ENGINES['loopback']}", black, colour))
-    handles.append(entry("used by calibration", style.Look(style.BLACK, "o"), HOLLOW))
+        if "simulation" in engines:
+            text = f"{quantile} {ENGINES['simulation']}, with 95 % band"
+            handles.append(Patch(facecolor=colour, alpha=0.5, hatch=HATCHES[quantile], label=text))
+        if "loopback" in engines:
+            black = style.Look(style.BLACK, marker)
+            handles.append(entry(f"{quantile} {ENGINES['loopback']}", black, colour))
+    if any(level.fitted for level in levels):
+        handles.append(entry("used by calibration", style.Look(style.BLACK, "o"), HOLLOW))
     if with_theory:
         line, label = style.LINES["theory"], f"mean, {ENGINES['theory']}"
         handles.append(Line2D([], [], color=style.BLACK, linestyle=line, label=label))

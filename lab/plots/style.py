@@ -6,10 +6,12 @@ colour of its place in the comparison. Simulated is a solid line, measured a das
 dotted one.
 """
 
+import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
@@ -18,6 +20,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from lab.metrics import Interval
 from lab.show import ENGINES, number, wrap
 from lab.trace import Trace
 
@@ -43,6 +46,7 @@ PART_LOOKS = {  # of each part of the latency: colour and hatch
 
 PANEL_WIDTH = 44  # characters above a panel
 SHORTEST = 0.005  # seconds: what goes wrong for a moment only is still seen
+NOTEBOOK = 80  # dots per inch in a notebook
 TITLE, LABEL, TICK, SMALL = 19, 15, 13, 11  # points, on a slide of 12 by 6.75 inches
 
 
@@ -73,9 +77,18 @@ def unit_for(seconds: float) -> Unit:
     return Unit(1e3, "ms") if seconds >= 1e-4 else Unit(1e6, "µs")
 
 
+class Slide(Figure):
+    """A figure that a notebook shows when it is the value of a cell, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=NOTEBOOK)
+        return buffer.getvalue()
+
+
 def slide(width: float = 12, height: float = 6.75) -> Figure:
     """Return an empty figure, in inches, that lays itself out."""
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Slide(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def panels(count: int, most: int, size: Size, share: bool) -> tuple[Figure, list[Axes]]:
@@ -148,6 +161,38 @@ def dark(colour: str) -> tuple[float, float, float]:
     """Return `colour` dark enough for text on white."""
     red, green, blue = to_rgb(colour)
     return red * 0.65, green * 0.65, blue * 0.65
+
+
+def error_line(
+    axes: Axes,
+    x: Sequence[float],
+    values: Sequence[Interval],
+    look: Look,
+    engine: str,
+    scale: float = 1.0,
+) -> None:
+    """Draw intervals at `x`, times `scale`: a bar each, and a line through their means.
+
+    Simulated marks are filled on a solid line, measured ones hollow, edged in black, on a dashed
+    line, theory is dotted without marks. A bound that is unknown has no bar.
+    """
+    measured = engine == "loopback"
+    means = np.array([value.mean for value in values], dtype=float) * scale
+    bars = np.array([[value.mean - value.low, value.high - value.mean] for value in values])
+    axes.errorbar(
+        x,
+        means,
+        yerr=bars.reshape(-1, 2).T * scale,
+        color=look.colour,
+        linestyle=LINES[engine],
+        linewidth=1.6 if measured else 2.2,
+        marker="" if engine == "theory" else look.marker,
+        markersize=9 if measured else 7,
+        markerfacecolor="white" if measured else look.colour,
+        markeredgecolor=BLACK if measured else look.colour,
+        ecolor=BLACK if measured else look.colour,
+        capsize=4,
+    )
 
 
 def strategy_lines(known: dict[str, Look]) -> list[Line2D]:

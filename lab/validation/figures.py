@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from matplotlib.figure import Figure
 
 from lab import plots
-from lab.metrics import Result, Run, summarise_run
+from lab.metrics import Interval, Result, Run, summarise_run
 from lab.plots.agreement import agreement
-from lab.plots.load import load
+from lab.plots.load import Level, load
 from lab.plots.misfit import misfit
 from lab.validation.observed import Observation
 from lab.validation.rows import Row
@@ -33,7 +33,24 @@ def figures(
     yield "ecdf", plots.ecdf([run for o in chosen for run in runs(o)])
     yield "anatomy", plots.anatomy(dissected(ranked[:DISSECTED]))
     for label, some in by_load(rows).items():
-        yield f"load_{some[0].place.name}", load(some, (theory or {}).get(label, ()))
+        yield f"load_{some[0].place.name}", load([*levels(some)], theory and _only(theory, label))
+
+
+def levels(rows: Sequence[Row]) -> Iterator[Level]:
+    """Yield what the figure over load shows: the model and its central 95 %, and what was measured.
+
+    The bounds of what was measured are those for one more replicate.
+    """
+    for row in rows:
+        strategy, rate, quantile = row.place.strategy, row.place.rate, row.quantile
+        model = Interval(row.predicted, row.predicted_low, row.predicted_high)
+        yield Level(strategy, "simulation", quantile, rate, model)
+        measured = Interval(row.measured, row.low, row.high)
+        yield Level(strategy, "loopback", quantile, rate, measured, not row.place.held_out)
+
+
+def _only(theory: Mapping[str, Curve], label: str) -> Mapping[str, Curve]:
+    return {label: theory[label]} if label in theory else {}
 
 
 def runs(observation: Observation) -> list[Run]:

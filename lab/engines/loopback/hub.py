@@ -7,6 +7,7 @@ from websockets.exceptions import ConnectionClosed
 
 from lab.engines.loopback import settings
 from lab.engines.loopback.actor import Broker
+from lab.engines.loopback.keepalive import CountingServer, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.websocket import converse, text_of
@@ -36,10 +37,9 @@ class WebSocketHub:
             broker.cut_off = self.cut_off
 
     async def listen(self) -> int:
+        options = settings.WEBSOCKET | counting(CountingServer, self.site.ping_interval)
         self.server = await settings.when_free(
-            lambda: serve(
-                self._serve, settings.LOOPBACK, self.port, origins=[None], **settings.WEBSOCKET
-            )
+            lambda: serve(self._serve, settings.LOOPBACK, self.port, origins=[None], **options)
         )
         return int(next(iter(self.server.sockets)).getsockname()[1])
 
@@ -103,6 +103,8 @@ class WebSocketHub:
         who = first.consumer
         self.site.check(who)
         self.site.met(connection.remote_address)
+        if self.site.ping_interval:
+            self.site.counting.append(connection)
         self.cut_off(who)  # a newer connection takes the place of an older one
         outlet = Outlet(self.broker, who, connection.send, connection.transport)
         self.outlets[who] = outlet

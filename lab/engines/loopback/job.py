@@ -67,7 +67,8 @@ class Trouble:
 class Job:
     """One run. `port` is the broker's (or endpoint's), 0 for any.
 
-    `trouble` is None in most runs, and `before` for sides that were not killed.
+    `trouble` is None in most runs, and `before` for sides that were not killed. Every `ping_interval`
+    seconds consumers send a keep-alive ping over their WebSockets, if at all.
     """
 
     strategy: Strategy
@@ -81,6 +82,7 @@ class Job:
     replication: int = 0
     trouble: Trouble | None = None
     before: Before | None = None
+    ping_interval: float | None = None
 
     @property
     def life(self) -> int:

@@ -120,6 +120,7 @@ class Side(Parts):
             "wake_ups": switches - self.switches,
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,
+            "heard": sum(connection.heard for connection in self.site.counting),
             "events": getattr(role, "events", {}) | {"connections": len(self.site.peers)},
             "kept": log.read(log.start, log.end - log.start) if log and log.bounded else None,
             "errors": self.site.errors,

@@ -21,6 +21,8 @@ class Site:
         self.name = name
         self.messages = job.messages
         self.consumers = job.consumers
+        self.ping_interval = job.ping_interval
+        self.counting: list[Any] = []  # connections that count what they read
         self.dialling = 0  # connections that are being made
         self.loop = asyncio.get_running_loop()
         self.ledger = common.Ledger()

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from lab.engines.loopback import settings
 from lab.engines.loopback.actor import Source
 from lab.engines.loopback.job import INGEST, Links, delivery
+from lab.engines.loopback.keepalive import CountingClient, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
@@ -125,7 +126,11 @@ class WebSocketListener:
     async def connect(self) -> None:
         uri = f"ws://{settings.LOOPBACK}:{self.port}/stream"
         self.site.counters["requests"] += 1
-        self.connection = await connect(uri, proxy=None, **settings.WEBSOCKET)
+        pings = self.site.ping_interval
+        options = {**settings.WEBSOCKET, "ping_interval": pings, **counting(CountingClient, pings)}
+        self.connection = await connect(uri, proxy=None, **options)
+        if pings:
+            self.site.counting.append(self.connection)
         index = self.consumer.index
         self.outlet = Outlet(self.consumer, index, self.connection.send, self.connection.transport)
         self.site.run(self._stay(self.connection, self.outlet))

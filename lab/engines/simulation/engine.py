@@ -180,6 +180,16 @@ class Simulation:
         places = trouble.places() if trouble else {}
         return Trace(**{**vars(trace), "counters": self._counters(trace), "places": places})
 
+    def idle(self, seconds: float) -> Counters:
+        """Run for so long without a message and return what was counted."""
+        limit = int(seconds * SECOND)
+        for loop in self.loops.values():
+            loop.limit = limit
+        with _no_garbage_collection():
+            self.env.run(until=limit)
+        manifest = common.manifest(self.scenario, self.strategy, "simulation", self.replication, 0)
+        return self._counters(self.record.trace(self.strategy.brokerless, Counters(), manifest))
+
     def _counters(self, trace: Trace) -> Counters:
         back, out, wire = self.links[1::2], self.links[2::2], self.strategy.wire
         if common.polls(wire):
