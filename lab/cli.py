@@ -12,7 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lab import calibration, checks, cli_claims, cli_faults, cli_feed, library, physics, trace
+from lab import (
+    calibration,
+    checks,
+    cli_claims,
+    cli_faults,
+    cli_feed,
+    cli_gallery,
+    library,
+    physics,
+    trace,
+)
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
@@ -282,6 +292,7 @@ def check_command(
         print(f"{path}: {len(loaded):,} rows, nothing wrong")
 
 
+app.command("gallery")(cli_gallery.gallery_command)
 app.command("guarantees")(cli_faults.guarantees_command)
 app.command("torture")(cli_faults.torture_command)
 app.command("serve")(cli_feed.serve_command)

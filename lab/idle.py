@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lab.engines.simulation.engine import Simulation
 from lab.formats import websocket_size
 from lab.metrics import UNKNOWN, Interval, plain
 from lab.physics import Cost, Physics, reference
@@ -109,6 +108,8 @@ def _scenario(strategy: Strategy, seconds: float, connections: int, first: bool)
 def _simulated(
     strategy: Strategy, physics: Physics, connections: int, replication: int, pings: float | None
 ) -> Callable[[float], Count]:
+    from lab.engines.simulation.engine import Simulation  # figures import costs, and no engine
+
     def run(seconds: float) -> Count:
         scenario = _scenario(strategy, seconds, connections, first=False)
         simulation = Simulation(scenario, strategy, physics, replication)

@@ -21,11 +21,12 @@ SHOWN = {"p50": style.Look(style.BLUE, "o"), "p99": style.Look(style.VERMILLION,
 HATCHES = {"p50": "", "p99": "//"}
 PANEL = (5.6, 4.6)  # inches, where there are several strategies
 MOST_COLUMNS = 3
+FORETOLD = ("theory", "mean")  # engine and "quantile" of what most closed forms tell
 Point = tuple[float, float]
 
 
 class Level(NamedTuple):
-    """A quantile of the latency ("p50" or "p99"), in seconds, at `rate` messages a second.
+    """A quantile of the latency ("p50", "p99", of theory "mean"), in seconds, at `rate` a second.
 
     It is drawn hollow if `fitted`: if calibration used it.
     """
@@ -44,8 +45,8 @@ def load(
     """Draw p50 and p99 over the rate, a panel for each strategy. Both axes are logarithmic.
 
     `points` are runs at several rates, or levels. Lines with bands are simulated, marks with bars
-    measured; bands and bars are 95 % intervals. `theory` has rates (per second) and mean latencies
-    (in seconds) by strategy, and is dotted.
+    measured; bands and bars are 95 % intervals, cut off where they reach 0. Theory is dotted: levels
+    of the engine "theory", or `theory`, rates (per second) and mean latencies (in seconds) by strategy.
     """
     levels = sorted(_levels(points), key=lambda level: level.rate)
     curves = theory or {}
@@ -58,12 +59,15 @@ def load(
             some = [level for level in mine if level.quantile == quantile]
             _simulated(axes, [s for s in some if s.engine == "simulation"], quantile, unit.scale)
             _measured(axes, [s for s in some if s.engine == "loopback"], quantile, unit.scale)
-        _theory(axes, curves.get(name, ()), unit.scale)
+            _foretold(axes, [s for s in some if s.engine == "theory"], quantile, unit.scale)
+        means = [(s.rate, s.latency.mean) for s in mine if s[1:3] == FORETOLD]
+        _theory(axes, [*curves.get(name, ()), *means], unit.scale)
         style.dress(axes, "", "messages created (per second)", f"latency ({unit.name})")
         axes.set_title(wrap(name, style.PANEL_WIDTH), fontsize=style.TICK, loc="left")
     _scale(grid, bool(names))
     _name(figure, grid, names, unit)
-    style.legend(figure, _legend(levels, bool(curves)), "outside lower center", columns=4)
+    has_mean = bool(curves) or any(level[1:3] == FORETOLD for level in levels)
+    style.legend(figure, _legend(levels, has_mean), "outside lower center", columns=4)
     return figure
 
 
@@ -112,7 +116,7 @@ def _levels(points: Sequence[Run | Level]) -> Iterator[Level]:
     for point in points:
         if isinstance(point, Run):
             yield from levels_of(point)
-        elif point.quantile in SHOWN:
+        elif point.quantile in SHOWN or point[1:3] == FORETOLD:
             yield point
 
 
@@ -120,6 +124,12 @@ def _highest(levels: Sequence[Level]) -> float:
     """Return the highest latency that decides on the unit: measured, if anything is."""
     measured = [level for level in levels if level.engine == "loopback"] or levels
     return max((s.latency.mean for s in measured if s.latency.mean > 0), default=1.0)
+
+
+def _foretold(axes: Axes, levels: Sequence[Level], quantile: str, scale: float) -> None:
+    rates, values = [s.rate for s in levels], [s.latency.mean * scale for s in levels]
+    colour = style.dark(SHOWN[quantile].colour)
+    axes.plot(rates, values, color=colour, linestyle=style.LINES["theory"], linewidth=3)
 
 
 def _simulated(axes: Axes, levels: Sequence[Level], quantile: str, scale: float) -> None:
@@ -184,6 +194,11 @@ def _legend(levels: Sequence[Level], with_theory: bool) -> list[Artist]:
         if "loopback" in engines:
             black = style.Look(style.BLACK, marker)
             handles.append(entry(f"{quantile} {ENGINES['loopback']}", black, colour))
+    foretold = {level.quantile for level in levels if level.engine == "theory"}
+    for quantile in (name for name in SHOWN if name in foretold):
+        line, label = style.LINES["theory"], f"{quantile}, {ENGINES['theory']}"
+        colour = style.dark(SHOWN[quantile].colour)
+        handles.append(Line2D([], [], color=colour, linestyle=line, linewidth=3, label=label))
     if any(level.fitted for level in levels):
         handles.append(entry("used by calibration", style.Look(style.BLACK, "o"), HOLLOW))
     if with_theory:

@@ -1,0 +1,113 @@
+"""The command `pushpull gallery`: runs the experiments behind the figures, and draws them."""
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lab import calibration, machine, physics
+from lab.description import InvalidInput, no_such
+from lab.physics import Calibrated
+from lab.terminal import print_json, stoppable
+
+if TYPE_CHECKING:
+    from lab.gallery import Exhibit
+
+ENGINES = ("simulation", "loopback")
+
+
+def gallery_command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short runs, fewer of them, in about a minute.")
+    ] = False,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", metavar="|".join(ENGINES), help="Only this engine. May be repeated."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where to write the figures and their page.")
+    ] = Path("results/gallery"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this figure, as ecdf or load. May be repeated."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")
+    ] = False,
+) -> None:
+    """Run small experiments on both engines and draw every figure of the lab.
+
+    Writes a PNG of each and README.md, which says what each shows, to DIR. Takes about eight minutes.
+    Exit status 1 if a delivery promise was broken in any run.
+    """
+    from lab import gallery  # matplotlib: only if needed
+
+    engines, exhibits = _engines(engine), _exhibits(only)
+    costs = calibration.own() or physics.reference()
+    _check_folder(out)
+    studies, idlers = gallery.gather(exhibits, quick)
+    with stoppable() as report:
+        found = gallery.run(studies, idlers, engines, costs.physics, quick, report)
+        drawn = {exhibit.name: gallery.png(exhibit.draw(found)) for exhibit in exhibits}
+    gallery.save(out, drawn, engines, quick, list(_notes(costs, engines)))
+    if as_json:
+        shown = [_plain(exhibit, out, engines) for exhibit in exhibits]
+        print_json({"exhibits": shown, "violations": found.violations})
+    else:
+        for exhibit in exhibits:
+            print(f"{out / exhibit.name}.png: {exhibit.question}")
+        for violation in found.violations:
+            print(f"Broken: {violation}")
+        print(f"Written: {out / 'README.md'}")
+    if found.violations:
+        raise typer.Exit(1)
+
+
+def _engines(chosen: list[str] | None) -> list[str]:
+    for engine in chosen or ():
+        if engine not in ENGINES:
+            raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
+    return [engine for engine in ENGINES if not chosen or engine in chosen]
+
+
+def _exhibits(only: list[str] | None) -> "list[Exhibit]":
+    from lab.gallery import EXHIBITS
+
+    names = [exhibit.name for exhibit in EXHIBITS]
+    for name in only or ():
+        if name not in names:
+            raise InvalidInput(f"--only {name}: {no_such(name, names, 'figure')}")
+    return [exhibit for exhibit in EXHIBITS if not only or exhibit.name in only]
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot be written before the runs rather than after them."""
+    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
+    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
+        raise InvalidInput(f"--out: got {out}; need a folder that can be written")
+
+
+def _notes(costs: Calibrated, engines: list[str]) -> Iterator[str]:
+    """Yield on what and when the figures were made."""
+    if "simulation" in engines:
+        made = costs.manifest
+        yield f"Simulated with the costs measured on: {made.get('machine')}, {made.get('date')}."
+    if "loopback" in engines:
+        yield f"Measured on: {machine.name()}, {date.today().isoformat()}."
+
+
+def _plain(exhibit: "Exhibit", out: Path, engines: list[str]) -> dict[str, Any]:
+    return {
+        "name": exhibit.name,
+        "title": exhibit.title,
+        "question": exhibit.question,
+        "see": exhibit.see,
+        "experiment": exhibit.experiment,
+        "engines": engines,
+        "file": str(out / f"{exhibit.name}.png"),
+    }

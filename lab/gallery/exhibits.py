@@ -1,0 +1,309 @@
+"""The figures of the gallery: what each asks, what to see in it, and how it is drawn."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from lab import plots
+from lab.compare import empty_system
+from lab.gallery import scenarios
+from lab.gallery.bench import Found, Idler
+from lab.gallery.scenarios import Study
+from lab.metrics import Interval, Metrics, Run, summarise, summarise_run
+from lab.plots.load import SHOWN
+from lab.strategies import WebSocketPush
+from lab.theory import theory
+from lab.trace import Trace
+
+Studies = Callable[[bool], Iterator[Study] | Sequence[Study]]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One figure: its file's name, the question it answers, what to see, and the experiment.
+
+    `studies` makes the scenarios (fewer if quick), `idlers` are strategies whose idle cost is wanted.
+    """
+
+    name: str
+    title: str
+    question: str
+    see: str
+    experiment: str
+    draw: Callable[[Found], Figure]
+    studies: Studies = lambda quick: ()
+    idles: bool = False
+
+
+def _feed(quick: bool) -> list[Study]:
+    return [Study(scenarios.FEED)]
+
+
+def _behind(quick: bool) -> list[Study]:
+    return [Study(scenarios.BEHIND)]
+
+
+def _ecdf(found: Found) -> Figure:
+    return plots.ecdf(found.of("feed"))
+
+
+def _cost(found: Found) -> Figure:
+    results = [summarise_run(run) for run in found.of("feed")]
+    return plots.cost_plane(results)
+
+
+def _anatomy(found: Found) -> Figure:
+    return plots.anatomy([summarise_run(run) for run in found.of("feed")])
+
+
+def _sequence(found: Found) -> Figure:
+    shown = (scenarios.FEED.strategies[0].label, scenarios.FEED.strategies[3].label)
+    return plots.sequence([run for run in found.of("feed") if run.strategy in shown])
+
+
+def _lag(found: Found) -> Figure:
+    return plots.lag(found.of("behind"))
+
+
+def _first(found: Found) -> list[Trace]:
+    return [run.traces[0] for run in found.of("behind")]
+
+
+def _offsets(found: Found) -> Figure:
+    return plots.offsets(_first(found))
+
+
+def _places(found: Found) -> Figure:
+    return plots.places(_first(found))
+
+
+def _load(found: Found) -> Figure:
+    names = found.named("load_")
+    return plots.load([*found.of(*names), *_foretold(found, names)])
+
+
+def _foretold(found: Found, names: Sequence[str]) -> Iterator[plots.Level]:
+    """Yield what theory says of the quantiles that the figure shows, where it says anything."""
+    scenario_of = {study.scenario.name: study.scenario for study in scenarios.loads(found.quick)}
+    for name in names:
+        scenario = scenario_of[name]
+        for strategy in scenario.strategies:
+            transit, round_trip = empty_system(scenario, strategy, found.costs.steady())
+            prediction = theory(scenario, strategy, transit, round_trip)
+            known = {} if prediction is None else prediction.latency
+            quantiles = [q for q in SHOWN if not math.isnan(known.get(q, math.nan))]
+            for quantile in quantiles or (["mean"] if known else []):
+                rate, value = scenario.workload.arrivals.mean_rate, Interval(known[quantile])
+                yield plots.Level(strategy.label, "theory", quantile, rate, value)
+
+
+def _batch_size(found: Found) -> Figure:
+    batches = []
+    for size in scenarios.BATCHES:
+        if f"flood_{size}" not in found.runs:
+            continue
+        calm = {(r.strategy, r.engine): r for r in found.of(f"calm_{size}")}
+        for flood in found.of(f"flood_{size}"):
+            latency = _over(calm[flood.strategy, flood.engine], lambda m: m.latency["p50"])
+            achieved = _over(flood, lambda m: m.throughput["achieved"])
+            name = flood.strategy.partition("(")[0]
+            batches.append(plots.Batch(name, flood.engine, size, achieved, latency))
+    return plots.batch_size(batches, f"median latency at {scenarios.CALM:g} per second")
+
+
+def _over(run: Run, metric: Callable[[Metrics], float]) -> Interval:
+    return Interval.over(metric(summarise(trace)) for trace in run.traces)
+
+
+def _idle(found: Found) -> Figure:
+    return plots.idle(found.idle)
+
+
+def _by_interval(found: Found) -> Figure:
+    contests = []
+    for name in found.named("interval_"):
+        rate = float(name.partition("_")[2])
+        runs = found.of(name)
+        for engine in dict.fromkeys(run.engine for run in runs):
+            mine = {run.strategy: run for run in runs if run.engine == engine}
+            push = mine["WebSocketPush"]
+            for poll in scenarios.POLLS:
+                pair = [push, mine[poll.label]]
+                contests.append(plots.contest(rate, 1e3 * poll.interval, pair, _cpu, _plain))
+    return plots.decision(contests, what="CPU time per message")
+
+
+def _cpu(metrics: Metrics) -> float:
+    return metrics.cpu_seconds_per_message
+
+
+def _plain(label: str) -> str:
+    return label.partition("(")[0]
+
+
+def _by_speed(found: Found) -> Figure:
+    contests = []
+    for name in found.named("speed_"):
+        _, rate, microseconds = name.split("_")
+        runs = found.of(name)
+        for engine in dict.fromkeys(run.engine for run in runs):
+            pair = [run for run in runs if run.engine == engine]
+            score = plots.contest(
+                float(rate), int(microseconds) / 1e3, pair, lambda m: m.latency["p50"]
+            )
+            contests.append(score)
+    return plots.decision(contests, y="work per message (ms)")
+
+
+FEED_SETTING = (
+    "100 messages a second (Poisson) of 100 bytes, work exponential with mean 2 ms, one consumer,"
+    " 4 s, 3 measured and 9 simulated replications."
+)
+BEHIND_SETTING = (
+    "150 messages a second (Poisson), work 1 to 3 ms, two consumers, the second 15 times as slow from"
+    " 0.5 s to 1.5 s. One replication."
+)
+
+EXHIBITS = (
+    Exhibit(
+        "ecdf",
+        "Latency: distribution and tail",
+        "How long do messages take, and the slowest of them?",
+        "Where a curve crosses the line p99, one message in a hundred is slower. Push and long poll lie"
+        " left of short polls, whose curves bend down at their interval: nobody waits longer than that.",
+        FEED_SETTING,
+        _ecdf,
+        _feed,
+    ),
+    Exhibit(
+        "load",
+        "Latency against load",
+        "What happens to latency when the load comes close to what the consumer can do?",
+        "The hockey stick: nearly flat for a long time, then steep. The webhook's limit comes earlier,"
+        " as each message holds the consumer for a round trip, too. Theory knows nothing of the costs"
+        " of hops that queue.",
+        "Poisson arrivals at 20 to 225 messages a second, work exponential with mean 4 ms, which fills"
+        " the consumer at 250 a second; 5 s, 3 measured and 9 simulated replications.",
+        _load,
+        scenarios.loads,
+    ),
+    Exhibit(
+        "cost_plane",
+        "Latency against requests",
+        "What does freshness cost in requests?",
+        "Nothing is better than what lies lower left. Polling more often buys freshness with requests;"
+        " a stream needs one request for all messages.",
+        FEED_SETTING,
+        _cost,
+        _feed,
+    ),
+    Exhibit(
+        "anatomy",
+        "Anatomy of a latency",
+        "In which part of its way does a message spend its time?",
+        "A polled message waits at the broker for the next poll. Where that is over, the rest is the"
+        " same for all: the queue at the consumer and the work.",
+        FEED_SETTING,
+        _anatomy,
+        _feed,
+    ),
+    Exhibit(
+        "sequence",
+        "Message sequence",
+        "What happens to single messages on their way?",
+        "Time runs down. Pushed messages leave the broker at once; polled ones collect there (the bars"
+        " in the middle) and leave together.",
+        FEED_SETTING,
+        _sequence,
+        _feed,
+    ),
+    Exhibit(
+        "lag",
+        "Lag and queue over time",
+        "How far behind is a consumer that is slow for a while, and where do its messages wait?",
+        "With push the whole lag lies in the queue of the slow consumer; with pull at most one answer"
+        " does, and the rest waits at the broker. The other consumer notices nothing.",
+        BEHIND_SETTING,
+        _lag,
+        _behind,
+    ),
+    Exhibit(
+        "places",
+        "Where messages wait",
+        "In which place do how many messages wait?",
+        "The same runs, by place: with push the consumer's side fills up, with pull the broker.",
+        BEHIND_SETTING,
+        _places,
+        _behind,
+    ),
+    Exhibit(
+        "offsets",
+        "Offsets over time",
+        "How far is each consumer in the log?",
+        "The slow consumer leaves the line of the log, runs parallel to it, and comes back: nothing is"
+        " lost, only late.",
+        BEHIND_SETTING,
+        _offsets,
+        _behind,
+    ),
+    Exhibit(
+        "batch_size",
+        "Throughput against batch size",
+        "What does a larger batch buy, and what does it cost?",
+        "Left, a flood: throughput rises until the batch's own cost no longer counts. Right, a calm"
+        " stream: a message waits until its batch is full.",
+        "Left: 2,000 messages at 20,000 a second. Right: 200 messages a second (Poisson) for 2.5 s."
+        " Batches are sent when full, or after 1 s; no work; 3 measured and 9 simulated replications.",
+        _batch_size,
+        scenarios.batches,
+    ),
+    Exhibit(
+        "idle",
+        "Idle cost",
+        "What does one connection cost while nothing happens?",
+        "An open stream costs memory and nothing else, until pings keep it alive. A poll costs the same"
+        " whether there is something new or not.",
+        "No messages for 2 s, one connection. Memory: what 200 more connections add to both processes,"
+        " divided by 200. 3 replications.",
+        _idle,
+        idles=True,
+    ),
+    Exhibit(
+        "decision_interval",
+        "Decision map: rate and poll interval",
+        "Which takes less CPU time per message, push or poll?",
+        "A poll fetches all that is new at once: the more messages in an interval, the cheaper each."
+        " Push wins where polls come back empty. Along the border there is no measurable difference.",
+        "Poisson arrivals, no work, 3 s, 3 measured and 9 simulated replications.",
+        _by_interval,
+        scenarios.intervals,
+    ),
+    Exhibit(
+        "decision_speed",
+        "Decision map: rate and consumer speed",
+        "Which is fresher, push or long poll, for a fast consumer and for a slow one?",
+        "The slower the consumer, the less it matters how a message comes to it: most of its latency is"
+        " the queue and the work.",
+        "Poisson arrivals, work exponential, 2.5 s, 3 measured and 9 simulated replications.",
+        _by_speed,
+        scenarios.speeds,
+    ),
+)
+
+
+def idlers(quick: bool) -> list[Idler]:
+    """Return the strategies whose idle cost is shown, and the seconds between pings."""
+    some = scenarios.QUICK_IDLERS if quick else scenarios.IDLERS
+    pinged = (WebSocketPush(), scenarios.PING)
+    return [(some[0], None), pinged, *((strategy, None) for strategy in some[1:])]
+
+
+def gather(exhibits: Sequence[Exhibit], quick: bool) -> tuple[list[Study], list[Idler]]:
+    """Return what must be run for these exhibits: each study once, and the idlers."""
+    studies: dict[str, Study] = {}
+    for exhibit in exhibits:
+        studies |= {study.scenario.name: study for study in exhibit.studies(quick)}
+    idle = idlers(quick) if any(exhibit.idles for exhibit in exhibits) else []
+    return list(studies.values()), idle

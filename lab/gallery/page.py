@@ -1,0 +1,93 @@
+"""Writes the gallery: a PNG of each figure, and a page that says what each shows."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lab.files import whole_file
+from lab.gallery.exhibits import EXHIBITS, Exhibit
+from lab.report.markdown import escape
+from lab.show import ENGINES
+
+WIDTH = 1200  # pixels
+INDEX, NOTES = "README.md", "gallery.json"
+TITLE = "Gallery"
+INTRODUCTION = (
+    "Every figure of the lab, drawn by `pushpull gallery` from runs made for it. Simulated is a solid"
+    " line or a plain area, measured is dashed, hollow or hatched, theory is dotted. Intervals are 95 %"
+    " Student intervals over replications. The experiments are in `lab/gallery/scenarios.py`."
+)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG, `WIDTH` pixels wide."""
+    buffer = io.BytesIO()
+    dots = WIDTH / figure.get_size_inches()[0]
+    figure.savefig(buffer, format="png", dpi=dots, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(
+    folder: Path,
+    drawn: Mapping[str, bytes],
+    engines: Sequence[str],
+    quick: bool,
+    notes: Sequence[str],
+) -> None:
+    """Write the pictures by name, and the page of all that are in the folder by now."""
+    made = _made(folder)
+    for name, picture in drawn.items():
+        with whole_file(folder / f"{name}.png") as file:
+            file.write(picture)
+        made[name] = {"engines": list(engines), "quick": quick, "notes": list(notes)}
+    with whole_file(folder / NOTES) as file:
+        file.write((json.dumps(made, indent=1, sort_keys=True) + "\n").encode())
+    with whole_file(folder / INDEX) as file:
+        file.write(index(made).encode())
+
+
+def _made(folder: Path) -> dict[str, Any]:
+    """Return how the pictures that are there were made; what is not known is not shown."""
+    try:
+        made = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = {exhibit.name for exhibit in EXHIBITS}
+    if not isinstance(made, dict):
+        return {}
+    return {n: how for n, how in made.items() if n in known and (folder / f"{n}.png").is_file()}
+
+
+def index(made: Mapping[str, Any]) -> str:
+    """Return the page, in Markdown, of the figures in `made`."""
+    shown = [exhibit for exhibit in EXHIBITS if exhibit.name in made]
+    links = [f"- [{escape(e.title)}](#{_anchor(e.title)}): {escape(e.question)}" for e in shown]
+    blocks = [f"# {TITLE}", INTRODUCTION, "\n".join(links)]
+    for exhibit in shown:
+        blocks += _section(exhibit, made[exhibit.name])
+    notes = dict.fromkeys(note for e in shown for note in made[e.name]["notes"])
+    if notes:
+        blocks += ["## How it was made", "\n".join(f"- {escape(note)}" for note in notes)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _section(exhibit: Exhibit, how: Mapping[str, Any]) -> list[str]:
+    by = " and ".join(ENGINES[engine] for engine in how["engines"])
+    quick = ", in the quick form (shorter, fewer)" if how["quick"] else ""
+    return [
+        f"## {escape(exhibit.title)}",
+        f"**{escape(exhibit.question)}**",
+        f"![{escape(exhibit.title)}]({exhibit.name}.png)",
+        f"What to see: {escape(exhibit.see)}",
+        f"The experiment ({by}{quick}): {escape(exhibit.experiment)}",
+    ]
+
+
+def _anchor(title: str) -> str:
+    """Return the anchor that a heading has on common Markdown sites."""
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -")
+    return kept.replace(" ", "-")
