@@ -34,7 +34,8 @@ def test_costs_are_for_one_connection():
 
 
 def test_a_connection_for_each_poll_is_dearer():
-    kept, new = (idle_cost(ShortPoll(keep_alive=k), 5) for k in (True, False))
+    steady = reference().physics.steady()
+    kept, new = (idle_cost(ShortPoll(keep_alive=k), 5, costs=steady) for k in (True, False))
     assert new.cpu.low > kept.cpu.high
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -104,7 +103,7 @@ def _draw(
         mine = [b for b in batches if (b.strategy, b.engine) == (strategy, engine)]
         style.error_line(
             axes,
-            np.array([b.size for b in mine], dtype=float),
+            [float(b.size) for b in mine],
             [value(b) for b in mine],
             known[strategy],
             engine,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def _bar(axes: Axes, place: float, cost: IdleCost, measure: Measure, most: float
     axes.text(min(end, 1.1 * most), place, text, va="center", fontsize=style.SMALL)
 
 
-def _look(engine: str) -> dict[str, str]:
+def _look(engine: str) -> dict[str, Any]:
     colour = style.BLUE if engine == "simulation" else style.ORANGE
     return {"facecolor": colour, "hatch": HATCHES[engine]}
 

@@ -1,6 +1,7 @@
 """Lag and queue over time: how far each consumer is behind, and what waits at it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ from lab.trace import Floats, Trace
 
 PANEL = (5.0, 3.2)  # inches
 MOST_COLUMNS = 2
-DASHES = ("-", "--", "-.", ":")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":")
 
 
 def lag(runs: Sequence[Run | Trace]) -> Figure:

@@ -197,8 +197,8 @@ def _legend(levels: Sequence[Level], with_theory: bool) -> list[Artist]:
     foretold = {level.quantile for level in levels if level.engine == "theory"}
     for quantile in (name for name in SHOWN if name in foretold):
         line, label = style.LINES["theory"], f"{quantile}, {ENGINES['theory']}"
-        colour = style.dark(SHOWN[quantile].colour)
-        handles.append(Line2D([], [], color=colour, linestyle=line, linewidth=3, label=label))
+        darker = style.dark(SHOWN[quantile].colour)
+        handles.append(Line2D([], [], color=darker, linestyle=line, linewidth=3, label=label))
     if any(level.fitted for level in levels):
         handles.append(entry("used by calibration", style.Look(style.BLACK, "o"), HOLLOW))
     if with_theory:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from lab.engines import common
 from lab.engines.loopback.job import Job
 from lab.engines.loopback.merge import merge
+from lab.engines.loopback.processes import Processes
 from lab.engines.loopback.run import Run, sleep_until
 from lab.engines.loopback.session import Session
 from lab.scenario import Scenario
@@ -64,9 +65,9 @@ def idle(
     return Idle(merge(job, outcome, {}).counters, heard, run.memory)
 
 
-def resident(session: Session, names: list[str]) -> int:
+def resident(sides: Processes, names: list[str]) -> int:
     """Return the resident bytes of the processes of these sides together."""
-    return sum(_resident(session.sides[name].process.pid) for name in names)
+    return sum(_resident(sides.sides[name].process.pid) for name in names)
 
 
 def _resident(pid: int) -> int:
