@@ -21,7 +21,7 @@ from lab.claims.base import (
 )
 from lab.claims.speed import KEPT, NEW, RATE, calm
 from lab.metrics import Run
-from lab.plots import bars
+from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.trace import Trace
 

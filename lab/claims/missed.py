@@ -19,7 +19,7 @@ from lab.claims.base import (
 )
 from lab.faults import ConsumerCrash
 from lab.metrics import Run
-from lab.plots import bars
+from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.scenario import Scenario
 from lab.strategies import (

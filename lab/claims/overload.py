@@ -20,7 +20,7 @@ from lab.claims.base import (
 )
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
-from lab.plots import bars
+from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.recovery import recovery
 from lab.scenario import Scenario

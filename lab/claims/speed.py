@@ -21,7 +21,7 @@ from lab.claims.base import (
     weigh,
 )
 from lab.metrics import Metrics, Run
-from lab.plots import bars
+from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.scenario import Scenario
 from lab.strategies import ServerSentEvents, Strategy, Webhook, WebSocketPush
