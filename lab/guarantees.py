@@ -101,7 +101,7 @@ def _without_faults(
         lost = 0.0 if care.replay else math.inf
         again = 0.0 if care.until == "sent" else math.inf
         yield "slow consumers are disconnected", Harm(lost=lost, again=again)
-    if care.gives_up and scenario.workload.work.mean * 20 > getattr(strategy, "timeout", math.inf):
+    if care.gives_up and _mean_work(scenario) * 20 > getattr(strategy, "timeout", math.inf):
         yield "a short time-out", Harm(again=math.inf, given_up=True)
     if strategy.shared and _works_too_long(scenario, strategy):
         yield "work that takes longer than max_poll", Harm(again=math.inf)
@@ -111,7 +111,12 @@ def _works_too_long(scenario: Scenario, strategy: Strategy) -> bool:
     """Say whether the work on one answer may take a member of a group longer than it is given."""
     work, limit = scenario.workload, getattr(strategy, "max_poll", math.inf)
     most = min(getattr(strategy, "max_records", 1), work.arrivals.mean_rate * work.duration)
-    return work.work.mean * most > limit / 2
+    return work.per_batch + work.work.mean * most > limit / 2
+
+
+def _mean_work(scenario: Scenario) -> float:
+    """Return what a message takes if it comes alone, in seconds."""
+    return scenario.workload.work.mean + scenario.workload.per_batch
 
 
 def _harms(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) -> Iterator[Harm]:

@@ -1,7 +1,8 @@
 """Theory: the third answer to an experiment, a closed form beside simulation and measurement.
 
 Only where one applies. Effects that have no closed form together, arrivals in bursts or from a file,
-and loads of 1 or more without a bound on the queue give no prediction rather than a wrong one.
+what a batch costs besides its messages, and loads of 1 or more without a bound on the queue give no
+prediction rather than a wrong one.
 """
 
 from lab.forms import (
@@ -56,7 +57,7 @@ def theory(
     """
     form = FORMS.get(type(strategy))
     case = Case(scenario.workload, scenario, transit, round_trip)
-    if form is None or not (case.is_poisson or case.is_periodic):
+    if form is None or not (case.is_poisson or case.is_periodic) or scenario.workload.per_batch:
         return None
     prediction = form(case, strategy)
     if prediction is None or _settles(case):

@@ -237,12 +237,14 @@ Arrivals = Annotated[Periodic | Poisson | OnOff | Replay, Field(discriminator="k
 class Messages:
     """The messages of one run, in order of creation; three arrays of equal length.
 
-    `created` and `work` are in seconds (whole nanoseconds), `size` in bytes.
+    `created` and `work` are in seconds (whole nanoseconds), `size` in bytes; `per_batch` are the
+    seconds that each batch costs besides.
     """
 
     created: Floats
     size: NDArray[np.int32]
     work: Floats
+    per_batch: float = 0.0
 
     def __len__(self) -> int:
         return len(self.created)
@@ -257,12 +259,15 @@ class Workload(Description):
 
     `arrivals` run for `duration` seconds; messages created in the first `warm_up` seconds are
     delivered like the others and left out of the metrics. `size` is in bytes; `work` is the time
-    in seconds that one message occupies its consumer. Each of `consumers` gets every message.
+    in seconds that one message occupies its consumer, and `per_batch` what each delivery or answer
+    costs it besides, however many messages are in it (a commit, a call). Each of `consumers` gets
+    every message.
     """
 
     arrivals: Arrivals
     size: Distribution = Constant(value=100)
     work: Distribution = Constant(value=0)
+    per_batch: Seconds = 0.0
     consumers: Annotated[Count, Field(le=1000)] = 1
     duration: PositiveSeconds = 10.0
     warm_up: Seconds = 0.0
@@ -293,7 +298,10 @@ class Workload(Description):
 
     @property
     def utilisation(self) -> float:
-        """The share of time that a consumer works, if it can keep up: rate times mean work."""
+        """The share of time that a consumer works, if it can keep up: rate times mean work.
+
+        What batches cost is not in it, as their number depends on the strategy.
+        """
         return self.arrivals.mean_rate * self.work.mean
 
     def draw(self, replication: int = 0) -> Messages:
@@ -307,6 +315,7 @@ class Workload(Description):
             created=created,
             size=np.clip(np.rint(size), 1, 10_000_000).astype(np.int32),
             work=_whole_nanoseconds(self.work.draw(len(created), works)),
+            per_batch=self.per_batch,
         )
 
 

@@ -21,6 +21,7 @@ class Consumer(Actor):
         self.index = index
         self.worked = Worked(index)
         self.work = common.view(site.messages.work)
+        self.per_batch = site.messages.per_batch
         self.received = site.views("received")[index]
         self.started = site.views("started")[index]
         self.done = site.views("done")[index]
@@ -61,7 +62,7 @@ class Consumer(Actor):
             now = self.site.now()
             if started[m] != started[m]:
                 started[m] = now
-            work = self.work[m]
+            work = self.work[m] if self.next else self.work[m] + self.per_batch
             if self.site.slow:
                 times, least = slowness(self.site.slow, self.index, now)
                 work = max(times * work, least)

@@ -324,7 +324,7 @@ class Worker:
 
     def begin(self, messages: Sequence[int], now: int) -> int:
         self.todo = iter(messages)
-        return self._continue(now)
+        return self._continue(now, self.consumer.record.messages.per_batch)
 
     def run(self, now: int, begun: int) -> int:
         """Finish the message at hand; the loop calls this when its work is over."""
@@ -339,13 +339,14 @@ class Worker:
         else:
             self.consumer.finish(m, now)
 
-    def _continue(self, now: int) -> int:
+    def _continue(self, now: int, before: float = 0.0) -> int:
+        """Start on the next message, `before` which there is so many seconds' work for the batch."""
         consumer = self.consumer
         started, work = consumer.started, consumer.record.work
         for m in self.todo:
             if started[m] == NEVER:
                 started[m] = now
-            duration = work[m]
+            duration, before = work[m] + before, 0.0
             if consumer.faults:
                 times, least = slowness(consumer.faults, consumer.index, now / SECOND)
                 duration = max(times * duration, least)

@@ -29,7 +29,7 @@ class Record:
         self.times = members // consumers  # each row stands for so many
         self.created = common.view(messages.created)
         self.work = common.view(messages.work)
-        self.has_work = bool(messages.work.any())
+        self.has_work = bool(messages.work.any()) or messages.per_batch > 0
         self.sizes = common.view(messages.size)
         uniform = n > 0 and bool((messages.size == messages.size[0]).all())
         self.uniform_size = int(messages.size[0]) if uniform else 0
