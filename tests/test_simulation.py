@@ -19,6 +19,7 @@ from lab import (
     OnOff,
     Periodic,
     Poisson,
+    PollThenPull,
     Scenario,
     ShortPoll,
     Strategy,
@@ -30,6 +31,8 @@ from lab import (
 )
 from lab.engines.simulation import loop
 from lab.engines.simulation.engine import Simulation
+from lab.formats import http_size
+from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
     Cost,
@@ -318,3 +321,19 @@ def test_a_time_out_that_was_not_needed_wakes_nobody() -> None:
         runs.append(simulate(scenario, strategy, reference().physics))
     assert runs[0].counters.wake_ups == runs[1].counters.wake_ups
     assert runs[0].done == pytest.approx(runs[1].done, abs=1e-4)
+
+
+def test_a_check_that_finds_nothing_has_the_bytes_of_a_304() -> None:
+    strategy = PollThenPull(interval=0.05)
+    scenario = Scenario(
+        workload=Workload(arrivals=Periodic(rate=1), size=500, duration=2), strategies=[strategy]
+    )
+    counters = simulate(scenario, strategy, IDEAL).counters
+    form, some = strategy.wire.format, 1_000  # an offset of as many digits
+    empty = http_size(form.response(Status(0, some, False), str))
+    told = http_size(form.response(Status(0, some, True), str))
+    answer = http_size(form.response(Records(0, some, (0,)), lambda _: "x" * 500))
+    pulls = (counters.requests - counters.empty_replies) // 2
+    assert counters.empty_replies > 10 * pulls > 0
+    expected = counters.empty_replies * empty + pulls * (told + answer)
+    assert counters.bytes_out == pytest.approx(expected, abs=2 * pulls)  # digits of a length

@@ -185,6 +185,7 @@ class Broker(Actor):
         super().__init__(role, loop, run, rank)
         self.consumers: list[Link] = []
         self.empty_replies = 0
+        self.not_modified = 0  # bytes of the answer to a check that nothing is new
         self.resume = self.resuming = NOTHING  # what answering costs if it was not just asked for
         self.left = run.record.left_broker
         self.repeats = run.record.repeats
@@ -298,8 +299,11 @@ class Broker(Actor):
             self._acknowledge(output, now)
         quote = self.quotes[kind]
         now = self.loop.pay(quote[1], now)
-        self.empty_replies += kind is Status and not output.changed
-        self.consumers[output.consumer].send(output, quote[5], now)
+        size = quote[5]
+        if kind is Status and not output.changed:
+            self.empty_replies += 1
+            size = self.not_modified
+        self.consumers[output.consumer].send(output, size, now)
         return self.loop.pay(quote[4], now)
 
     def _accept(self, output: Accepted, now: int) -> int:

@@ -72,6 +72,7 @@ class Simulation:
         asks = _typical_fetch(self.strategy, self.workload.consumers)
         costs = prices(wire, self.physics, asks)
         self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
+        self.broker.not_modified = costs.not_modified
         if costs.resume:
             self.broker.resume = self.broker.resuming = charge(costs.resume, self.physics.loop)
         kind = Records if common.polls(wire) else Deliver

@@ -52,7 +52,7 @@ class Prices:
     """By type of message: the price of sending and of receiving it, and its bytes but records.
 
     `resume` is what it costs in seconds to take a held request up again; `empty_head` is the size of
-    an answer that holds no records.
+    an answer that holds no records, `not_modified` that of a 304.
     """
 
     loop: LoopCosts
@@ -61,6 +61,7 @@ class Prices:
     head: Mapping[Any, int]
     resume: float = 0.0
     empty_head: int = 0
+    not_modified: int = 0
 
     def quote(self, kind: type, count: int, size: int) -> Quote:
         """Return the charges for a message of `count` records and `size` bytes."""
@@ -137,11 +138,13 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     receive |= dict.fromkeys(answers, costs.response)
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
-    empty, resume = 0, 0.0
+    empty, unchanged, resume = 0, 0, 0.0
     if wire.server == "broker":
         resume = costs.resume
         empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
-    return Prices(physics.loop, send, receive, heads, resume, empty)
+        if Status in answers:
+            unchanged = close + http_size(wire.format.response(Status(0, TYPICAL, False), str))
+    return Prices(physics.loop, send, receive, heads, resume, empty, unchanged)
 
 
 def _dearer(cost: Cost, extra: float) -> Cost:
