@@ -11,6 +11,7 @@ from lab.claims.base import (
     Claim,
     Finding,
     Findings,
+    Verdict,
     above,
     below,
     crossing,
@@ -19,8 +20,8 @@ from lab.claims.base import (
 )
 from lab.claims.readings import compare, known, mean_latency, over
 from lab.metrics import Interval, Run
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, Strategy, Webhook, WebSocketPush
 from lab.workload import Poisson, Uniform, Workload
@@ -85,7 +86,7 @@ def judge(swept: Swept) -> Finding:
         return replace(
             finding, verdict="refuted", reason=f"{reason} within {SUITS:g} times the best"
         )
-    verdict = "depends" if told else "supported"
+    verdict: Verdict = "depends" if told else "supported"
     return replace(finding, verdict=verdict, reason=_reason(worst, single, bool(told)))
 
 

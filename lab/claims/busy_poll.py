@@ -27,8 +27,8 @@ from lab.claims.readings import (
     times,
 )
 from lab.metrics import Run
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, ShortPoll
 from lab.trace import Trace

@@ -12,6 +12,7 @@ from lab.claims.base import (
     Claim,
     Finding,
     Findings,
+    Verdict,
     above,
     below,
     crossing,
@@ -21,8 +22,8 @@ from lab.claims.base import (
 from lab.claims.readings import compare, known, over, readings
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, Strategy, WebSocketPush
 from lab.trace import Trace
@@ -37,6 +38,7 @@ CROWD: list[Strategy] = [PULL, PUSH]
 ISOLATION: list[Strategy] = [PULL, PUSH, BLOCKING]
 SLOW = SlowConsumer(at=0.3, duration=0.4, consumer=3, work=0.05)
 HARM = 1.5  # times as long a median latency: the others notice
+Rises = dict[float, list[float]]  # by the number of consumers, for each replication
 LATENCY, CPU = "latency", "cpu"  # the panels of the figure
 
 
@@ -96,11 +98,11 @@ def judge(crowds: Mapping[int, Mapping[str, Run]], slow: Mapping[str, Run]) -> F
         return replace(
             finding, reason="intervals reach over the limits: more replications would tell"
         )
-    verdict = "supported" if below(last, HARM) else "depends"
+    verdict: Verdict = "supported" if below(last, HARM) else "depends"
     return replace(finding, verdict=verdict, reason=_reason(harms, rises, crowds))
 
 
-def _rises(crowds: Mapping[int, Mapping[str, Run]], label: str) -> dict[int, list[float]]:
+def _rises(crowds: Mapping[int, Mapping[str, Run]], label: str) -> Rises:
     """Return how much longer the first consumer's median latency is with others, by replication."""
     alone = crowds[min(crowds)][label]
     return {
@@ -111,7 +113,7 @@ def _rises(crowds: Mapping[int, Mapping[str, Run]], label: str) -> dict[int, lis
 
 def _reason(
     harms: Mapping[str, Interval],
-    rises: Mapping[str, Mapping[int, list[float]]],
+    rises: Mapping[str, Rises],
     crowds: Mapping[int, Mapping[str, Run]],
 ) -> str:
     most = max(crowds)
@@ -128,7 +130,7 @@ def _reason(
 
 def _amounts(
     harms: Mapping[str, Interval],
-    rises: Mapping[str, Mapping[int, list[float]]],
+    rises: Mapping[str, Rises],
     crowds: Mapping[int, Mapping[str, Run]],
 ) -> Iterator[Amount]:
     most = max(crowds)

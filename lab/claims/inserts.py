@@ -26,8 +26,8 @@ from lab.feed.sinks import insert_rate
 from lab.feed.sinks.sqlite import Synchronous
 from lab.feed.ticks import Tick, ticks
 from lab.metrics import Interval
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.trace import Floats
 from lab.validation.tandem import departures
 

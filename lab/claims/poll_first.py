@@ -20,8 +20,8 @@ from lab.claims.base import (
 )
 from lab.claims.readings import Comparison, compare, known, over
 from lab.metrics import Interval, Run
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.scenario import Scenario
 from lab.strategies import PollThenPull, ShortPoll
 from lab.trace import Trace

@@ -12,7 +12,7 @@ from lab.claims.base import Amount, Bench, Claim, Finding, Findings, above, seri
 from lab.claims.readings import Reading, over
 from lab.faults import ConsumerCrash, LostResponse
 from lab.metrics import Run
-from lab.plots import bars
+from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.roles.retry import Retry
 from lab.scenario import Scenario

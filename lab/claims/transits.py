@@ -21,8 +21,8 @@ from lab.claims.readings import compare, known
 from lab.faults import AddedLatency
 from lab.metrics import Interval, Run
 from lab.oracles.polling import long_poll
-from lab.plots import sweep
 from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, WebSocketPush
 from lab.trace import Floats, Trace
