@@ -55,9 +55,9 @@ def _compared(prediction: Any, value: float) -> str:
     if prediction is ...:
         return ""
     try:
-        times = float(prediction) / value
-    except (TypeError, ValueError, ZeroDivisionError):
+        mine = float(prediction)
+    except (TypeError, ValueError):
         return f" (you predicted {prediction})"
-    if not math.isfinite(times):
-        return f" (you predicted {prediction})"
-    return f" (you predicted {prediction}, which is {number(times)} times that)"
+    times = mine / value if value else math.inf
+    compared = f", which is {number(times)} times that" if 0 < times < math.inf else ""
+    return f" (you predicted {number(mine)}{compared})"

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from lab.course.questions import lesson_01
+from lab.course.questions import lesson_01, lesson_02, lesson_03, lesson_04
 from lab.course.quiz import Question
 
 QUESTIONS: Mapping[int, Sequence[Question]] = {
     1: lesson_01.QUESTIONS,
+    2: lesson_02.QUESTIONS,
+    3: lesson_03.QUESTIONS,
+    4: lesson_04.QUESTIONS,
 }
