@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.description import InvalidInput
-from lab.guarantees import allowance
+from lab.faults import BrokerRestart
+from lab.guarantees import Allowance, allowance
 from lab.roles import Retention
 from lab.scenario import Scenario
 from lab.strategies import Strategy
@@ -156,10 +157,8 @@ def _promise(trace: Trace) -> Iterator[Finding]:
     if allowed is None:
         return
     fate = trace.fate
-    lost, times = fate == Fate.LOST, trace.completions.astype(np.int64)
-    if lost.sum() > allowed.lost:
-        text = f"lost; {lost.sum():,} are, and {_at_most(allowed.lost)} may be"
-        yield _find(trace, "lost", lost, _say(text))
+    times = trace.completions.astype(np.int64)
+    yield from _losses(trace, scenario, allowed)
     again = np.maximum(times - 1, 0)
     if again.sum() > allowed.again:
         text = f"done again; {again.sum():,} times in all, and {_at_most(allowed.again)} may be"
@@ -178,6 +177,22 @@ def _promise(trace: Trace) -> Iterator[Finding]:
     if not allowed.reordered:
         yield from _overtaking(trace)
     yield from _hasty(trace, scenario, strategy)
+
+
+def _losses(trace: Trace, scenario: Scenario, allowed: Allowance) -> Iterator[Finding]:
+    """No more is lost than may be, in all and of what the broker had that was there in the end."""
+    restarts = [fault.until for fault in scenario.faults if isinstance(fault, BrokerRestart)]
+    began = max(restarts, default=-np.inf)
+    began = max(began, trace.manifest.get("log_began_at", began))
+    lost = trace.fate == Fate.LOST
+    had = lost & (trace.at_broker > began)
+    in_all = allowed.lost + allowed.forgotten
+    if lost.sum() > in_all:
+        text = f"lost; {lost.sum():,} are, and {_at_most(in_all)} may be"
+        yield _find(trace, "lost", lost, _say(text))
+    elif had.sum() > allowed.lost:
+        text = f"lost by a broker that had it; {had.sum():,} are, {_at_most(allowed.lost)} may be"
+        yield _find(trace, "lost", had, _say(text))
 
 
 def _hasty(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Finding]:

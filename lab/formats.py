@@ -139,13 +139,12 @@ class JsonStream:
 
     def encode(self, message: Message, text: Text) -> str:
         if isinstance(message, Deliver):
-            again = _again(message.attempt)
-            return (
-                f'{{"offset":{message.offset}{again},"records":{records(message.messages, text)}}}'
-            )
+            which = f"{message.offset}{_again(message.attempt)}{_of(message.epoch)}"
+            return f'{{"offset":{which},"records":{records(message.messages, text)}}}'
         if isinstance(message, Ack | Nack):
             word = "ack" if isinstance(message, Ack) else "nack"
-            return f'{{"{word}":{message.offset}{_again(message.attempt)}}}'
+            which = f"{message.offset}{_again(message.attempt)}{_of(message.epoch)}"
+            return f'{{"{word}":{which}}}'
         if isinstance(message, Publish):
             order = "" if message.sequence is None else f',"sequence":{message.sequence}'
             order += ',"once":true' if message.once else ""
@@ -154,19 +153,20 @@ class JsonStream:
             return f'{{"accepted":{message.sequence}}}'
         if isinstance(message, Subscribe):
             offset = "null" if message.offset is None else message.offset
-            return f'{{"subscribe":{message.consumer},"offset":{offset}}}'
+            return f'{{"subscribe":{message.consumer},"offset":{offset}{_of(message.epoch)}}}'
         raise TypeError(f"no frame for {message!r}")
 
     def decode(self, frame: str, consumer: int = 0) -> Message:
         data = parse_json(frame)
         attempt = max(1, whole(data.get("attempt", 1), "attempt"))
+        epoch = whole(data.get("epoch", 0), "epoch")
         if "offset" in data and "records" in data:
             offset = whole(data["offset"], "offset")
-            return Deliver(consumer, offset, ids(data["records"]), attempt)
+            return Deliver(consumer, offset, ids(data["records"]), attempt, epoch)
         if "ack" in data:
-            return Ack(consumer, whole(data["ack"], "ack"), attempt)
+            return Ack(consumer, whole(data["ack"], "ack"), attempt, epoch)
         if "nack" in data:
-            return Nack(consumer, whole(data["nack"], "nack"), attempt)
+            return Nack(consumer, whole(data["nack"], "nack"), attempt, epoch=epoch)
         if "publish" in data:
             sequence = _optional(data.get("sequence"), "sequence")
             return Publish(ids(data["publish"]), sequence, data.get("once") is True)
@@ -174,7 +174,7 @@ class JsonStream:
             return Accepted(whole(data["accepted"], "accepted"))
         if "subscribe" in data:
             start = _optional(data.get("offset"), "offset")
-            return Subscribe(whole(data["subscribe"], "subscribe"), start)
+            return Subscribe(whole(data["subscribe"], "subscribe"), start, epoch)
         raise BadRequest(400, "a frame holds offset and records, ack, publish or subscribe")
 
 
@@ -183,7 +183,7 @@ class PullFormat:
 
     def request(self, message: Message, text: Text) -> HttpRequest:
         if isinstance(message, Check):
-            tag = {"If-None-Match": _tag(message.offset, message.epoch)}
+            tag = {"If-None-Match": f'"{position(message.offset, message.epoch)}"'}
             return HttpRequest("GET", "/head", {"consumer": str(message.consumer)}, tag)
         assert isinstance(message, Fetch | Seek)
         query = {"consumer": str(message.consumer)}
@@ -202,10 +202,8 @@ class PullFormat:
         query = request.query
         consumer = whole(query.get("consumer", 0), "consumer")
         if request.path == "/head":
-            tag = request.headers.get("If-None-Match", '"0"')
-            epoch, dash, offset = tag.strip('"').rpartition("-")
-            name = "If-None-Match"
-            return Check(consumer, whole(offset, name), whole(epoch if dash else 0, name))
+            tag = request.headers.get("If-None-Match", '"0"').strip('"')
+            return Check(consumer, *parse_position(tag, "If-None-Match"))
         if request.path == "/offset":
             to = query.get("to", "earliest")
             return Seek(consumer, to if to in ("earliest", "latest") else seconds(to, "to"))
@@ -233,8 +231,8 @@ class PullFormat:
         assert isinstance(message, Records)
         if not len(message.messages):
             return HttpResponse(204, {"Cache-Control": "no-store"})
-        epoch = f',"epoch":{message.epoch}' if message.epoch else ""
-        body = f'{{"offset":{message.offset}{epoch},"records":{records(message.messages, text)}}}'
+        first = f"{message.offset}{_of(message.epoch)}"
+        body = f'{{"offset":{first},"records":{records(message.messages, text)}}}'
         return HttpResponse(200, {**JSON, "Cache-Control": "no-store"}, body.encode())
 
     def parse_response(self, asked: Message, response: HttpResponse) -> Message:
@@ -269,9 +267,11 @@ class PushFormat:
 
     def request(self, message: Message, text: Text) -> HttpRequest:
         assert isinstance(message, Deliver)
-        path = "/messages" if self.method == "POST" else f"/messages/{message.offset}"
+        which = "" if self.method == "POST" else f"/{position(message.offset, message.epoch)}"
+        path = f"/messages{which}"
         query = {"consumer": str(message.consumer), "attempt": str(message.attempt)}
-        body = f'{{"offset":{message.offset},"records":{records(message.messages, text)}}}'
+        first = f"{message.offset}{_of(message.epoch)}"
+        body = f'{{"offset":{first},"records":{records(message.messages, text)}}}'
         return HttpRequest(self.method, path, query, JSON, body.encode())
 
     def parse_request(self, request: HttpRequest) -> Message:
@@ -281,6 +281,7 @@ class PushFormat:
             whole(data.get("offset"), "offset"),
             ids(data.get("records")),
             max(1, whole(request.query.get("attempt", 1), "attempt")),
+            whole(data.get("epoch", 0), "epoch"),
         )
 
     def response(self, message: Message, text: Text) -> HttpResponse:
@@ -292,14 +293,26 @@ class PushFormat:
         assert isinstance(asked, Deliver)
         delivery = asked.consumer, asked.offset, asked.attempt
         if response.status in ACKNOWLEDGED:
-            return Ack(*delivery)
-        wait = response.headers.get("Retry-After") if response.status == 429 else None
-        return Nack(*delivery, retry_after=seconds(wait, "Retry-After") if wait else 0.0)
+            return Ack(*delivery, asked.epoch)
+        text = response.headers.get("Retry-After") if response.status == 429 else None
+        wait = seconds(text, "Retry-After") if text else 0.0
+        return Nack(*delivery, wait, asked.epoch)
 
 
-def _tag(offset: int, epoch: int) -> str:
-    """Return the entity tag of the first `offset` records of a log."""
-    return f'"{epoch}-{offset}"' if epoch else f'"{offset}"'
+def position(offset: int, epoch: int) -> str:
+    """Return an offset in the log of that epoch as one word: an entity tag, or the id of an event."""
+    return f"{epoch}-{offset}" if epoch else f"{offset}"
+
+
+def parse_position(text: str, name: str) -> tuple[int, int]:
+    """Return the offset and the epoch that such a word names."""
+    epoch, dash, offset = text.rpartition("-")
+    return whole(offset, name), whole(epoch if dash else 0, name)
+
+
+def _of(epoch: int) -> str:
+    """Return the member that tells a log from the one at the beginning."""
+    return f',"epoch":{epoch}' if epoch else ""
 
 
 def _again(attempt: int) -> str:

@@ -19,7 +19,7 @@ from lab.faults import (
     StalledLoop,
 )
 from lab.scenario import Scenario
-from lab.strategies import Call, Care, Strategy
+from lab.strategies import Call, Care, Strategy, Stream
 
 DELAYS = (AddedLatency, LimitedBandwidth, SlowConsumer, StalledLoop)
 NOTHING = 0.0
@@ -28,9 +28,14 @@ ONE = 1.0  # the message at hand
 
 @dataclass(frozen=True)
 class Harm:
-    """How many messages may be lost, and how many times work may be done again; what else may be."""
+    """How many messages may be lost, and how many times work may be done again; what else may be.
+
+    `forgotten` are those that may be lost beside: on their way to the broker, or with its memory. What
+    the broker has that is there in the end is not among them.
+    """
 
     lost: float = NOTHING
+    forgotten: float = NOTHING
     again: float = NOTHING
     reordered: bool = False
     given_up: bool = False
@@ -39,6 +44,9 @@ class Harm:
     def __str__(self) -> str:
         said = [
             f"up to {_number(self.lost)} lost" if self.lost else "",
+            f"up to {_number(self.forgotten)} lost before the broker had them, or with its log"
+            if self.forgotten and not self.lost
+            else "",
             f"up to {_number(self.again)} done again" if self.again else "",
             "reordered" if self.reordered else "",
             "given up" if self.given_up else "",
@@ -49,6 +57,7 @@ class Harm:
     def __add__(self, other: "Harm") -> "Harm":
         return Harm(
             self.lost + other.lost,
+            self.forgotten + other.forgotten,
             self.again + other.again,
             self.reordered or other.reordered,
             self.given_up or other.given_up,
@@ -140,7 +149,7 @@ def _breaks(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) ->
     elif not strategy.brokerless:
         restart = isinstance(fault, BrokerRestart)
         if restart:
-            yield _restart(care, scenario)
+            yield _restart(care, scenario, strategy)
         yield _ingest(scenario, restart)
 
 
@@ -174,10 +183,14 @@ def _network(care: Care) -> Harm:
     return HARMLESS if care.replay else LOSES_ALL
 
 
-def _restart(care: Care, scenario: Scenario) -> Harm:
-    """What the restart of the broker does."""
+def _restart(care: Care, scenario: Scenario, strategy: Strategy) -> Harm:
+    """What the restart of the broker does.
+
+    Of a new log nothing is missed, but by a stream that cannot ask for what came before it was back.
+    """
     if not scenario.durable:
-        return LOSES_ALL
+        misses = isinstance(strategy.wire, Stream) and not care.replay
+        return LOSES_ALL if misses else Harm(forgotten=math.inf)
     window = care.window * scenario.workload.consumers
     if care.until in ("worked", "received"):
         if care.gives_up and care.window > 1:  # the cursor waits for the oldest that has no answer
@@ -199,7 +212,7 @@ def _ingest(scenario: Scenario, restart: bool, delay: bool = False) -> Harm:
     """What a broken connection, or a restart, does between producer and broker."""
     acks = scenario.producer.acks
     if acks == "none":
-        return HARMLESS if delay else Harm(lost=math.inf, unaccepted=True)
+        return HARMLESS if delay else Harm(forgotten=math.inf, unaccepted=True)
     forgets = restart and not scenario.durable
     if acks == "retry" or forgets:
         return Harm(again=math.inf, reordered=acks == "retry", unaccepted=True)

@@ -60,19 +60,24 @@ class Save(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """Consumer to push broker: start delivering, from `offset` if given, else from now on."""
+    """Consumer to push broker: start delivering, from `offset` if given, else from now on.
+
+    The offset is one in the log of that `epoch`; another log is delivered from its beginning.
+    """
 
     consumer: int
     offset: int | None = None
+    epoch: int = 0
 
 
 class Deliver(NamedTuple):
-    """Push broker to consumer: messages at consecutive offsets from `offset` on."""
+    """Push broker to consumer: messages at consecutive offsets from `offset` on, of that `epoch`."""
 
     consumer: int
     offset: int
     messages: Sequence[int]
     attempt: int = 1
+    epoch: int = 0
 
 
 class Ack(NamedTuple):
@@ -81,6 +86,7 @@ class Ack(NamedTuple):
     consumer: int
     offset: int
     attempt: int = 1
+    epoch: int = 0
 
 
 class Nack(NamedTuple):
@@ -93,6 +99,7 @@ class Nack(NamedTuple):
     offset: int
     attempt: int = 1
     retry_after: float = 0.0
+    epoch: int = 0
 
 
 class Fetch(NamedTuple):

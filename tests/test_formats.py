@@ -16,6 +16,7 @@ from lab.formats import (
     PullFormat,
     PushFormat,
     http_size,
+    parse_position,
     websocket_size,
 )
 from lab.messages import (
@@ -40,6 +41,7 @@ QUICK = settings(max_examples=100, deadline=None, derandomize=True)
 
 consumers = st.integers(0, 1000)
 offsets = st.integers(0, LARGEST_OFFSET)
+epochs = st.one_of(st.just(0), offsets)
 counts = st.integers(1, 10_000)
 messages = st.lists(st.integers(0, COUNT - 1), max_size=5)
 some = st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=5)
@@ -68,10 +70,10 @@ def exchanged(form: HttpFormat, request: Message, response: Message) -> tuple[Pl
     message=st.one_of(
         st.builds(Publish, messages, st.one_of(st.none(), offsets), st.booleans()),
         st.builds(Accepted, offsets),
-        st.builds(Deliver, st.just(3), offsets, messages, counts),
-        st.builds(Ack, st.just(3), offsets, counts),
-        st.builds(Nack, st.just(3), offsets, counts, st.just(0.0)),
-        st.builds(Subscribe, consumers, st.one_of(st.none(), offsets)),
+        st.builds(Deliver, st.just(3), offsets, messages, counts, epochs),
+        st.builds(Ack, st.just(3), offsets, counts, epochs),
+        st.builds(Nack, st.just(3), offsets, counts, st.just(0.0), epochs),
+        st.builds(Subscribe, consumers, st.one_of(st.none(), offsets), epochs),
     )
 )
 def test_stream_round_trip(message: Message) -> None:
@@ -79,11 +81,20 @@ def test_stream_round_trip(message: Message) -> None:
 
 
 @QUICK
-@given(message=st.builds(Deliver, st.just(3), st.integers(0, LARGEST_OFFSET - 9), some, st.just(1)))
+@given(
+    message=st.builds(
+        Deliver, st.just(3), st.integers(0, LARGEST_OFFSET - 9), some, st.just(1), epochs
+    )
+)
 def test_event_stream_round_trip(message: Deliver) -> None:
     frame = EventStream().encode(message, TEXT)
     assert plain(EventStream().decode(frame, 3)) == plain(message)
-    assert frame.startswith(f"id: {message.offset + len(message.messages) - 1}\ndata: ")
+    last = message.offset + len(message.messages) - 1
+    assert parse_position(frame.partition("\n")[0].removeprefix("id: "), "id") == (
+        last,
+        message.epoch,
+    )
+    assert message.epoch or frame.startswith(f"id: {last}\ndata: ")
     assert frame.endswith("\n\n") and frame.count("\n") == 3
 
 
@@ -121,12 +132,12 @@ def test_pull_round_trip(who: int, offset: int, end: int) -> None:
 
 
 @QUICK
-@given(delivery=st.builds(Deliver, consumers, offsets, messages, counts))
+@given(delivery=st.builds(Deliver, consumers, offsets, messages, counts, epochs))
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_push_round_trip(method: str, delivery: Deliver) -> None:
     form, answers = PushFormat(method), (Ack, Nack)
     for kind in answers:
-        reply = kind(delivery.consumer, delivery.offset, delivery.attempt)
+        reply = kind(*(delivery[i] for i in (0, 1, 3)), epoch=delivery.epoch)
         assert exchanged(form, delivery, reply) == (plain(delivery), plain(reply))
     assert form.request(delivery, TEXT).method == method
 

@@ -78,7 +78,10 @@ def kinds(broken: Trace) -> set[str]:
         (Webhook(concurrency=3, batch_size=4), CRASH, 0, 12),
         (HttpIngest(), RESTART, 0, 0),
         (HttpIngest(), INGEST, 0, 0),
-        (LongPoll(max_records=9), RESTART, ANY, ANY),
+        (LongPoll(max_records=9), RESTART, 0, ANY),
+        (WebSocketPush(replay=True), RESTART, 0, ANY),
+        (WebSocketPush(acks=True), RESTART, ANY, ANY),
+        (Webhook(), RESTART, 0, ANY),
         (LongPoll(max_records=9), INGEST, 0, 0),
         (LongPoll(max_records=9, commit="each"), CRASH, 0, 1),
         (LongPoll(commit="never"), CRASH, 0, ANY),
@@ -118,7 +121,8 @@ def test_a_producer_that_is_not_told_may_lose() -> None:
         allowance(scenario(strategy, INGEST, producer=Producer(acks=acks)), strategy)
         for acks in ("none", "retry")
     )
-    assert forgets is not None and (forgets.lost, forgets.again) == (ANY, 0)
+    assert forgets is not None and (forgets.lost, forgets.again) == (0, 0)
+    assert forgets.forgotten == ANY
     assert repeats is not None and (repeats.lost, repeats.again) == (0, ANY)
     late = allowance(scenario(strategy, AddedLatency(at=0.3, link="ingest")), strategy)
     assert late is not None and not late.lost and not late.unaccepted  # a delay loses nothing
@@ -167,6 +171,29 @@ def test_as_many_as_are_allowed_and_no_more() -> None:
     early = ran(LongPoll(max_records=3, commit="before_work"), CRASH)
     assert check(undelivered(early, 4, 5, 6, fate=Fate.LOST)) == []
     assert kinds(undelivered(early, 4, 5, 6, 7, fate=Fate.LOST)) == {"lost"}
+
+
+def test_what_the_last_broker_had_is_not_lost_with_the_one_before() -> None:
+    for strategy, may in ((WebSocketPush(replay=True), False), (WebSocketPush(), True)):
+        restarted = ran(strategy, RESTART)
+        began = float(RESTART.until)
+        before, after = (np.flatnonzero(m) for m in _sides_of(restarted, began))
+        assert check(undelivered(restarted, *before, fate=Fate.LOST)) == []
+        late = undelivered(restarted, int(after[0]), fate=Fate.LOST)
+        assert kinds(late) == (set() if may else {"lost"})
+        restarted.manifest["log_began_at"] = float(restarted.at_broker[after[0]])  # later than told
+        assert check(late) == []
+
+
+def _sides_of(restarted: Trace, began: float) -> tuple[Any, Any]:
+    return restarted.at_broker <= began, restarted.at_broker > began
+
+
+def test_what_reached_the_broker_is_not_lost_on_the_way_to_it() -> None:
+    cut = ran(LongPoll(), INGEST)
+    on_its_way = changed(undelivered(cut, 5, fate=Fate.LOST), at_broker={5: np.nan})
+    assert check(on_its_way) == []
+    assert kinds(undelivered(cut, 5, fate=Fate.LOST)) == {"lost"}
 
 
 def test_order_is_kept_but_by_parallel_requests_and_repetitions() -> None:

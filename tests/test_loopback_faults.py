@@ -123,6 +123,17 @@ def test_the_crash_of_one_consumer_does_not_disturb_another(session: Session) ->
     assert (trace.attempts[mine] == 1).all() and (trace.attempts[~mine] > 1).any()
 
 
+@pytest.mark.parametrize("strategy", [WebSocketPush(replay=True), ServerSentEvents()])
+def test_who_resumes_a_stream_in_a_new_log_misses_nothing_of_it(
+    strategy: Strategy, session: Session
+) -> None:
+    trace = measure(session, strategy, [BrokerRestart(at=AT, duration=0.1)], producer=IDEMPOTENT)
+    began = trace.manifest["log_began_at"]
+    after = trace.at_broker > began
+    assert began >= AT + 0.1 and after.any()
+    assert (trace.fate[after] == Fate.DELIVERED).all()
+
+
 @pytest.mark.parametrize("strategy", [POLL, WebSocketPush(acks=True), HOOK, ServerSentEvents()])
 def test_a_durable_log_survives_its_broker(strategy: Strategy, session: Session) -> None:
     restart = [BrokerRestart(at=AT, duration=0.1)]

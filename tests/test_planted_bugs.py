@@ -131,7 +131,7 @@ def forget_what_is_not_acknowledged(right: Callable[..., Any]) -> Callable[..., 
 def acknowledge_before_the_work(right: Callable[..., Any]) -> Callable[..., Any]:
     def deliver(self: PushConsumer, delivery: Any, now: float) -> Any:
         outputs = right(self, delivery, now)
-        early = Ack(self.index, delivery.offset, delivery.attempt)
+        early = Ack(self.index, delivery.offset, delivery.attempt, delivery.epoch)
         return (early, *outputs) if self.how.ack == "after_work" else outputs
 
     return deliver
@@ -139,7 +139,7 @@ def acknowledge_before_the_work(right: Callable[..., Any]) -> Callable[..., Any]
 
 def give_up_at_once(right: Callable[..., Any]) -> Callable[..., Any]:
     def failed(self: PushBroker, nack: Any, now: float) -> Any:
-        delivery = self._outstanding(nack.consumer, nack.offset, nack.attempt)
+        delivery = self._outstanding(nack)
         if delivery is None:
             return ()
         session = self.sessions[nack.consumer]
@@ -151,7 +151,7 @@ def give_up_at_once(right: Callable[..., Any]) -> Callable[..., Any]:
 
 def take_a_failure_for_an_ack(right: Callable[..., Any]) -> Callable[..., Any]:
     def failed(self: PushBroker, nack: Any, now: float) -> Any:
-        return self._acked(Ack(nack.consumer, nack.offset, nack.attempt), now)
+        return self._acked(Ack(nack.consumer, nack.offset, nack.attempt, nack.epoch), now)
 
     return failed
 
@@ -178,6 +178,13 @@ def resume_one_too_late(right: Callable[..., Any]) -> Callable[..., Any]:
         if message.offset:
             message = message._replace(offset=message.offset + 1)
         return right(self, message, now)
+
+    return subscribe
+
+
+def ignore_the_epoch_on_resume(right: Callable[..., Any]) -> Callable[..., Any]:
+    def subscribe(self: PushBroker, message: Subscribe, now: float) -> Any:
+        return right(self, message._replace(epoch=self.epoch), now)
 
     return subscribe
 
@@ -243,6 +250,7 @@ BUGS = [
     Bug("drop without a word", PushBroker, "_overflow", drop_silently),
     Bug("newest first", PushBroker, "_pump", send_the_newest_first),
     Bug("resume one record too late", PushBroker, "_subscribe", resume_one_too_late),
+    Bug("epoch ignored on resume", PushBroker, "_subscribe", ignore_the_epoch_on_resume),
     Bug("an idempotent producer without numbers", Producer, "_publish", number_repetitions_anew),
     Bug("begin anew after a rebalance", Partition, "rewind", forget_what_the_group_committed),
     Bug("commit for the group what was fetched", Partition, "take", commit_what_was_fetched),

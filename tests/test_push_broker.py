@@ -235,6 +235,38 @@ def test_with_a_log_a_consumer_resumes_where_it_was() -> None:
     )
 
 
+def test_who_resumes_in_another_log_begins_at_its_beginning() -> None:
+    check(
+        PushBroker(PushPolicy(), Log(epoch=2)),
+        """
+        0.100 <- Publish(messages=[7, 8])
+        0.200 <- Subscribe(offset=1, epoch=1)
+        0.200 -> Deliver(offset=0, messages=[7], epoch=2)
+        0.200 -> Deliver(offset=1, messages=[8], epoch=2)
+        0.300 <- Subscribe(offset=1, epoch=2)
+        0.300 -> Deliver(offset=1, messages=[8], epoch=2)
+        0.400 <- Subscribe(offset=0)
+        0.400 -> Deliver(offset=0, messages=[7], epoch=2)
+        0.400 -> Deliver(offset=1, messages=[8], epoch=2)
+        """,
+    )
+
+
+def test_what_is_acknowledged_of_another_log_is_none_of_this() -> None:
+    check(
+        PushBroker(PushPolicy(acks=True, credits=1), epoch=1),
+        """
+        0.000 <- Subscribe()
+        0.100 <- Publish(messages=[7, 8])
+        0.100 -> Deliver(offset=0, messages=[7], epoch=1)
+        0.200 <- Ack(offset=0)
+        0.300 <- Nack(offset=0)
+        0.400 <- Ack(offset=0, epoch=1)
+        0.400 -> Deliver(offset=1, messages=[8], epoch=1)
+        """,
+    )
+
+
 def test_what_is_resumed_lingers_too() -> None:
     check(
         PushBroker(PushPolicy(batch_size=10, linger=0.5), Log()),

@@ -444,6 +444,33 @@ def test_a_consumer_that_resumes_comes_back_for_what_followed_the_last() -> None
     )
 
 
+def test_a_consumer_that_resumes_says_of_which_log_its_offset_is() -> None:
+    check(
+        PushConsumer(0, PushReception("after_work", resume=True), 5, epoch=1),
+        """
+        0.000 wake
+        0.000 -> Subscribe(offset=5, epoch=1)
+        0.100 <- Deliver(offset=5, messages=[5], epoch=1)
+        0.100 -> Work(messages=[5])
+        0.150 <- Disconnected()
+        0.200 wake
+        0.200 -> Subscribe(offset=6, epoch=1)
+        0.300 <- Deliver(offset=0, messages=[8], epoch=2)
+        0.400 <- Deliver(offset=1, messages=[9], epoch=2)
+        0.500 <- Worked()
+        0.500 -> Ack(offset=5, epoch=1)
+        0.500 -> Save(offset=6, epoch=1)
+        0.500 -> Work(messages=[8])
+        0.600 <- Disconnected()
+        0.650 wake
+        0.650 -> Subscribe(offset=1, epoch=2)
+        0.700 <- Worked()
+        0.700 -> Ack(offset=0, epoch=2)
+        0.700 -> Save(offset=1, epoch=2)
+        """,
+    )
+
+
 def test_who_does_not_resume_subscribes_from_now_on() -> None:
     check(
         PushConsumer(0),

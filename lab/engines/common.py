@@ -84,18 +84,19 @@ class Ledger:
     """Knows which messages an ack, the cursor in a poll, or a commit that was taken acknowledges."""
 
     def __init__(self) -> None:
-        self.deliveries: dict[tuple[int, int], Sequence[int]] = {}
+        self.deliveries: dict[tuple[int, int, int], Sequence[int]] = {}
         self.answers: dict[int, Records] = {}
 
     def sent(self, message: Message) -> None:
         if isinstance(message, Deliver):
-            self.deliveries[message.consumer, message.offset] = message.messages
+            which = message.consumer, message.offset, message.epoch
+            self.deliveries[which] = message.messages
         elif isinstance(message, Records) and len(message.messages):
             self.answers[message.consumer] = message
 
     def acknowledged(self, message: Message) -> Sequence[int]:
         if isinstance(message, Ack):
-            return self.deliveries.pop((message.consumer, message.offset), ())
+            return self.deliveries.pop((message.consumer, message.offset, message.epoch), ())
         if isinstance(message, Fetch | Check):
             answer = self.answers.get(message.consumer)
             if answer and (message.offset or 0) >= answer.offset + len(answer.messages):
@@ -182,6 +183,8 @@ def settle(
         if open_rows.any():
             manifest["cut_off"] = True
         return
+    if drained.lost_before > -math.inf:
+        manifest["log_began_at"] = drained.lost_before
     sent, at_broker = columns["sent"], columns["at_broker"]
     ours = np.full_like(fate, Fate.LOST)
     if drained.kept is not None:

@@ -63,7 +63,8 @@ class PushReception:
 
     `ack` says when it acknowledges; `queue` is how many messages may wait before it stops reading.
     With `idempotent`, a message seen before is acknowledged without working on it again (a PUT to
-    a known id). With `resume` it subscribes from the offset after the last message it had. More than
+    a known id). With `resume` it subscribes from the offset after the last message it had, and says of
+    which epoch that is. More than
     `limit` allows is refused (429, with the seconds to wait).
     """
 
@@ -77,7 +78,7 @@ class PushReception:
 class PushConsumer:
     """Takes deliveries, works on them in order and acknowledges them as `how` says.
 
-    `offset` is where one before it, which crashed, had got to.
+    `offset`, in the log of `epoch`, is where one before it, which crashed, had got to.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class PushConsumer:
         how: PushReception = PushReception(),
         offset: int | None = None,
         luck: Luck = NO_LUCK,
+        epoch: int = 0,
     ) -> None:
         self.index = index
         self.how = how
@@ -96,6 +98,7 @@ class PushConsumer:
         self.queued = 0
         self.current: Deliver | None = None
         self.offset = offset
+        self.epoch = epoch
         self.backoff = Backoff(RECONNECT, luck)
         self.accepting = True
         self.wake_at = 0.0
@@ -109,7 +112,9 @@ class PushConsumer:
     def wake(self, now: float) -> Sequence[Message]:
         """Subscribe: at the start, and after the connection was lost."""
         self.wake_at = math.inf
-        return (Subscribe(self.index, self.offset or 0 if self.how.resume else None),)
+        if not self.how.resume:
+            return (Subscribe(self.index),)
+        return (Subscribe(self.index, self.offset or 0, self.epoch),)
 
     def receive(self, message: Message, now: float) -> Sequence[Message]:
         if isinstance(message, Deliver):
@@ -124,12 +129,19 @@ class PushConsumer:
         if self.how.resume or self.backoff.failures:
             self.backoff.succeeded()
             self.offset = delivery.offset + len(delivery.messages)
+            self.epoch = delivery.epoch
         wait = self.bucket.take(len(delivery.messages), now) if self.bucket else 0.0
         if wait:
-            return (Nack(self.index, delivery.offset, delivery.attempt, wait),)
+            return (self._nack(delivery)._replace(retry_after=wait),)
         if self.how.ack != "on_receipt":
             return self._take_on(delivery)
-        return (Ack(self.index, delivery.offset, delivery.attempt), *self._take_on(delivery))
+        return (self._ack(delivery), *self._take_on(delivery))
+
+    def _ack(self, delivery: Deliver) -> Ack:
+        return Ack(self.index, delivery.offset, delivery.attempt, delivery.epoch)
+
+    def _nack(self, delivery: Deliver) -> Nack:
+        return Nack(self.index, delivery.offset, delivery.attempt, epoch=delivery.epoch)
 
     def _take_on(self, delivery: Deliver) -> Sequence[Message]:
         """Work on a delivery at once, or when those before it are done."""
@@ -158,14 +170,13 @@ class PushConsumer:
             return ()
         outputs: list[Message] = []
         if self.how.ack == "after_work":
-            answer = Nack if worked.failed else Ack
-            outputs.append(answer(self.index, done.offset, done.attempt))
+            outputs.append(self._nack(done) if worked.failed else self._ack(done))
         elif worked.failed:
             outputs.append(DeadLettered(self.index, worked.failed))
         if worked.failed and self.seen is not None:
             self.seen.difference_update(worked.failed)
         if self.how.resume:
-            outputs.append(Save(self.index, done.offset + len(done.messages)))
+            outputs.append(Save(self.index, done.offset + len(done.messages), done.epoch))
         if self.waiting:
             delivery = self.waiting.popleft()
             self.queued -= len(delivery.messages)
@@ -177,7 +188,7 @@ class PushConsumer:
         """Plan to come back; what waits here will be delivered again if it is acknowledged."""
         self.wake_at = now + self.backoff.failed()
         if self.how.ack == "after_work" and self.waiting:
-            self.offset = self.waiting[0].offset
+            self.offset, self.epoch = self.waiting[0].offset, self.waiting[0].epoch
             self.waiting.clear()
             self.queued = 0
             self.accepting = True

@@ -4,6 +4,8 @@ A session may send while its connection is writable and its windows are open: `c
 and `concurrency` deliveries not yet acknowledged. Until then messages wait in the session's buffer.
 Without acks a delivery is forgotten as soon as it is sent: fire and forget. A consumer that is gone
 is forgotten too, unless it acknowledges: then what it did not acknowledge waits for its return.
+Offsets count anew after a loss of memory. So deliveries name their `epoch`: who resumes in another
+one begins at the beginning, and what is acknowledged of another is none of ours.
 """
 
 import math
@@ -90,7 +92,8 @@ class Session:
 class PushBroker:
     """Delivers what is published to all subscribers. `log`, if any, serves those who resume.
 
-    With a durable log the broker remembers over a restart how far each consumer is.
+    With a durable log the broker remembers over a restart how far each consumer is. Without a log
+    `epoch` says which of the brokers it is that began with nothing.
     """
 
     def __init__(
@@ -99,9 +102,11 @@ class PushBroker:
         log: Log | None = None,
         luck: Luck = NO_LUCK,
         durable: bool = False,
+        epoch: int = 0,
     ) -> None:
         self.policy = policy
         self.log = log
+        self.epoch = log.epoch if log else epoch
         self.luck = luck
         self.durable = durable and log is not None
         self.intake = Intake(log)
@@ -139,7 +144,8 @@ class PushBroker:
         outputs: list[Message] = []
         while self._deadlines and self._deadlines[0][0] <= now:
             _, late = self._deadlines.popleft()
-            outputs.extend(self._failed(Nack(late.consumer, late.offset, late.attempt), now))
+            failed = Nack(late.consumer, late.offset, late.attempt, epoch=self.epoch)
+            outputs.extend(self._failed(failed, now))
         while self._retries and self._retries[0][0] <= now:
             outputs.extend(self._resend(heappop(self._retries)[-1], now))
         for session in self.sessions.values():
@@ -159,9 +165,9 @@ class PushBroker:
         outputs: list[Message] = list(self.intake.answer(publish)) if answer else []
         for session in list(self.sessions.values()):
             if self._direct and session.writable and not session.buffer:
-                who = session.consumer
+                who, epoch = session.consumer, self.epoch
                 for i, m in enumerate(messages, offset):
-                    outputs.append(make(Deliver, (who, i, (m,), 1)))
+                    outputs.append(make(Deliver, (who, i, (m,), 1, epoch)))
             else:
                 session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(messages, offset))
                 outputs.extend(self._pump(session, now))
@@ -181,6 +187,8 @@ class PushBroker:
         if first is None and self.durable and log is not None:
             first = log.committed.get(str(who), log.start)
         if log is not None and first is not None:
+            if message.offset is not None and message.epoch != log.epoch:
+                first = 0
             first = min(max(first, log.start), log.end)
             missed = log.read(first, log.end - first)
             session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(missed, first))
@@ -219,7 +227,7 @@ class PushBroker:
         return self._pump(session, now)
 
     def _acked(self, ack: Ack, now: float) -> Sequence[Message]:
-        delivery = self._outstanding(ack.consumer, ack.offset, ack.attempt)
+        delivery = self._outstanding(ack)
         if delivery is None:
             return ()
         session = self.sessions[ack.consumer]
@@ -230,7 +238,7 @@ class PushBroker:
 
     def _failed(self, nack: Nack, now: float) -> Sequence[Message]:
         who, offset, attempt = nack.consumer, nack.offset, nack.attempt
-        delivery = self._outstanding(who, offset, attempt)
+        delivery = self._outstanding(nack)
         if delivery is None:
             return ()
         session = self.sessions[who]
@@ -254,11 +262,12 @@ class PushBroker:
         self._plan()
         return ()
 
-    def _outstanding(self, who: int, offset: int, attempt: int) -> Deliver | None:
-        """Return that delivery, or None if this attempt at it was already acked or given up."""
-        session = self.sessions.get(who)
-        delivery = session.unacked.get(offset) if session else None
-        return delivery if delivery and delivery.attempt == attempt else None
+    def _outstanding(self, answer: Ack | Nack) -> Deliver | None:
+        """Return the delivery answered; None if this attempt at it was acked, given up or not ours."""
+        session = self.sessions.get(answer.consumer)
+        delivery = session.unacked.get(answer.offset) if session else None
+        known = delivery and (delivery.attempt, self.epoch) == (answer.attempt, answer.epoch)
+        return delivery if known else None
 
     def _resend(self, delivery: Deliver, now: float) -> Sequence[Message]:
         if self._is_settled(delivery):
@@ -295,7 +304,7 @@ class PushBroker:
                 session.buffer.popleft()
             attempt = max(w.attempt for w in batch)
             messages = [w.message for w in batch]
-            delivery = Deliver(session.consumer, batch[0].offset, messages, attempt)
+            delivery = Deliver(session.consumer, batch[0].offset, messages, attempt, self.epoch)
             if self.policy.acks:
                 session.unacked[delivery.offset] = delivery
                 session.unacked_messages += len(batch)

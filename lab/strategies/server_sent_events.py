@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 from lab.description import Count, Flag, Seconds
-from lab.formats import JsonStream, Text
+from lab.formats import JsonStream, Text, position
 from lab.messages import Deliver, Message
 from lab.roles import PushBroker, PushConsumer, PushReception
 from lab.roles.push import Overflow, PushPolicy
@@ -17,7 +17,7 @@ class EventStream(JsonStream):
     def encode(self, message: Message, text: Text) -> str:
         assert isinstance(message, Deliver)
         last = message.offset + len(message.messages) - 1
-        return f"id: {last}\ndata: {super().encode(message, text)}\n\n"
+        return f"id: {position(last, message.epoch)}\ndata: {super().encode(message, text)}\n\n"
 
     def decode(self, frame: str, consumer: int = 0) -> Message:
         data = "\n".join(
@@ -58,8 +58,8 @@ class ServerSentEvents(Strategy):
             overflow=self.overflow,
         )
         log = setting.log() if self.replay or setting.durable else None
-        return PushBroker(policy, log, setting.luck, setting.durable)
+        return PushBroker(policy, log, setting.luck, setting.durable, setting.epoch)
 
     def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
         how = PushReception(queue=self.queue, resume=self.replay)
-        return PushConsumer(index, how, start.offset, start.luck)
+        return PushConsumer(index, how, start.offset, start.luck, start.epoch)

@@ -56,12 +56,13 @@ class RequestPush(Strategy):
             setting.log() if setting.durable else None,
             setting.luck,
             setting.durable,
+            setting.epoch,
         )
 
     def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
         limit = RateLimit(self.rate_limit or math.inf, float(self.burst))
         how = PushReception(ack_when(self.ack_on), idempotent=self.idempotent, limit=limit)
-        return PushConsumer(index, how, start.offset, start.luck)
+        return PushConsumer(index, how, start.offset, start.luck, start.epoch)
 
 
 class Webhook(RequestPush):

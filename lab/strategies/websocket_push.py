@@ -55,9 +55,10 @@ class WebSocketPush(Strategy):
             setting.log() if self.replay or setting.durable else None,
             setting.luck,
             setting.durable,
+            setting.epoch,
         )
 
     def consumer(self, index: int, start: Start = FRESH) -> PushConsumer:
         ack = ack_when(self.ack_on) if self.acks else "never"
         how = PushReception(ack, queue=self.queue, resume=self.replay)
-        return PushConsumer(index, how, start.offset, start.luck)
+        return PushConsumer(index, how, start.offset, start.luck, start.epoch)

@@ -12,7 +12,7 @@ from lab.engines.loopback.job import Links, delivery
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.formats import Payloads, whole
+from lab.formats import Payloads, parse_position, position, whole
 from lab.messages import Deliver, Disconnected, Subscribe
 from lab.strategies import Stream
 
@@ -44,9 +44,10 @@ class EventSource:
         who = whole(request.query.get("consumer", 0), "consumer")
         self.site.check(who)
         self.site.met(request.get_extra_info("peername"))
-        last, offset = request.headers.get("Last-Event-ID"), None
+        last, offset, epoch = request.headers.get("Last-Event-ID"), None, 0
         if last is not None:
-            offset = whole(last, "Last-Event-ID") + 1
+            seen, epoch = parse_position(last, "Last-Event-ID")
+            offset = seen + 1
         elif "offset" in request.query:
             offset = whole(request.query["offset"], "offset")
         response = web.StreamResponse(
@@ -57,7 +58,7 @@ class EventSource:
         outlet = Outlet(self.broker, who, response.write, request.transport)
         self.outlets[who] = outlet
         try:
-            self.broker.subscribe(Subscribe(who, offset))
+            self.broker.subscribe(Subscribe(who, offset, epoch))
             await outlet.run()
         except (ConnectionError, TimeoutError):
             outlet.abort()  # the client left, or stopped reading
@@ -93,26 +94,26 @@ class EventListener:
     def send(self, message: Any) -> None:
         if not isinstance(message, Subscribe):
             raise TypeError(f"an event stream takes no {message!r}")
-        self.site.run(self._listen(message.offset))
+        self.site.run(self._listen(message))
 
-    async def _listen(self, offset: int | None) -> None:
+    async def _listen(self, first: Subscribe) -> None:
         try:
-            await self._read(offset)
+            await self._read(first)
         except (aiohttp.ClientError, OSError):
             pass
         self.content = None
         self.consumer.handle(Disconnected(self.consumer.index))
 
-    async def _read(self, offset: int | None) -> None:
+    async def _read(self, first: Subscribe) -> None:
         if self.session is None:
             await self.connect()
         assert self.session is not None
         self.site.counters["requests"] += 1
         url = f"http://{settings.LOOPBACK}:{self.port}/events?consumer={self.consumer.index}"
         headers = {"Accept": "text/event-stream"}
-        if offset:
-            headers["Last-Event-ID"] = str(offset - 1)
-        elif offset == 0:
+        if first.offset:
+            headers["Last-Event-ID"] = position(first.offset - 1, first.epoch)
+        elif first.offset == 0:
             url += "&offset=0"
         with self.site.dials():
             opened = await self.session.get(url, headers=headers)

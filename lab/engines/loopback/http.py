@@ -227,7 +227,8 @@ class Asking:
             message = await self._answer(asked)
         except (aiohttp.ClientError, OSError, BadRequest) as error:
             if not self.polls:
-                message = Nack(asked.consumer, asked.offset, asked.attempt)
+                which = asked.consumer, asked.offset, asked.attempt
+                message = Nack(*which, epoch=asked.epoch)
             elif isinstance(error, BadRequest):
                 raise
             else:
@@ -264,7 +265,7 @@ class Asking:
 def _key(message: Any) -> Any:
     """Return what an answer and its request have in common."""
     attempt = getattr(message, "attempt", 0)
-    return message.consumer, attempt, attempt and message.offset
+    return (message.consumer, attempt, *((message.offset, message.epoch) if attempt else ()))
 
 
 async def body_of(request: web.Request) -> bytes:

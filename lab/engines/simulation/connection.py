@@ -67,7 +67,7 @@ class Connection:
         self.down = 0  # how many faults keep it from being made
         self.silent = 0  # how many make everything vanish
         self.losing: set[Link] = set()  # whose next message is lost
-        self.pushed: dict[tuple[int, int], Deliver] = {}  # requests that have no answer yet
+        self.pushed: dict[tuple[int, int, int], Deliver] = {}  # requests that have no answer yet
         there.connection = back.connection = self
 
     @property
@@ -83,7 +83,7 @@ class Connection:
         """Say whether `message`, just sent, goes no further; tell who must know."""
         asked = link is self.there and self.kind in ("push", "pull")
         if isinstance(message, Deliver) and asked:
-            self.pushed[message.offset, message.attempt] = message
+            self.pushed[_request(message)] = message
         if asked and not self.is_open:
             if not self.reachable():
                 self._fail(message, now + 2 * link.delay)
@@ -96,15 +96,16 @@ class Connection:
             self.break_off(now)
             return True
         if isinstance(message, Ack | Nack) and self.is_open:
-            self.pushed.pop((message.offset, message.attempt), None)
+            self.pushed.pop(_request(message), None)
         return not self.is_open or (link is self.there and not self.greeted)
 
     def _fail(self, request: Any, at: int) -> None:
         """Tell who asked that there will be no answer."""
         failed: Any = Disconnected(request.consumer)
         if isinstance(request, Deliver):
-            self.pushed.pop((request.offset, request.attempt), None)
-            failed = Nack(request.consumer, request.offset, request.attempt)
+            self.pushed.pop(_request(request), None)
+            which = request.consumer, request.offset, request.attempt
+            failed = Nack(*which, epoch=request.epoch)
         self._tell(self.there.sender, failed, at)
 
     def break_off(self, now: int) -> None:
@@ -152,3 +153,8 @@ class Connection:
     def _tell(self, actor: "Actor", message: Any, at: int) -> None:
         if actor.alive:
             actor.loop.add(at, ARRIVAL, Told(actor, message, next(self.ranks)))
+
+
+def _request(message: Deliver | Ack | Nack) -> tuple[int, int, int]:
+    """Return which request this is, or answers."""
+    return message.offset, message.attempt, message.epoch
