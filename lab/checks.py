@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.description import InvalidInput
-from lab.faults import BrokerRestart
+from lab.faults import BrokerRestart, ConsumerCrash
 from lab.guarantees import Allowance, allowance
 from lab.roles import Retention
 from lab.scenario import Scenario
 from lab.strategies import Strategy
+from lab.strategies.short_poll import Pull
 from lab.trace import PATH, STAMPS, Fate, Trace
 
 MOST = 20
@@ -176,13 +177,15 @@ def _promise(trace: Trace) -> Iterator[Finding]:
             yield _find(trace, which.name.lower(), fate == which, _say(text))
     if not allowed.reordered:
         yield from _overtaking(trace)
+    yield from _skips(trace, scenario, strategy)
     yield from _hasty(trace, scenario, strategy)
 
 
 def _losses(trace: Trace, scenario: Scenario, allowed: Allowance) -> Iterator[Finding]:
     """No more is lost than may be, in all and of what the broker had that was there in the end."""
-    restarts = [fault.until for fault in scenario.faults if isinstance(fault, BrokerRestart)]
-    began = max(restarts, default=-np.inf)
+    restarts = [fault for fault in scenario.faults if isinstance(fault, BrokerRestart)]
+    pace = _pace(trace, scenario)
+    began = max((fault.until / pace for fault in restarts), default=-np.inf)
     began = max(began, trace.manifest.get("log_began_at", began))
     lost = trace.fate == Fate.LOST
     had = lost & (trace.at_broker > began)
@@ -193,6 +196,44 @@ def _losses(trace: Trace, scenario: Scenario, allowed: Allowance) -> Iterator[Fi
     elif had.sum() > allowed.lost:
         text = f"lost by a broker that had it; {had.sum():,} are, {_at_most(allowed.lost)} may be"
         yield _find(trace, "lost", had, _say(text))
+
+
+def _skips(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Finding]:
+    """Nothing was skipped but what was before the place where the consumer chose to begin."""
+    skipped = trace.fate == Fate.SKIPPED
+    text = "skipped, though the consumer was to begin at the earliest"
+    wrong = skipped
+    if isinstance(strategy, Pull) and strategy.from_time is not None:
+        wrong = skipped & (trace.at_broker >= strategy.from_time / _pace(trace, scenario))
+        text = f"skipped, though it came no earlier than {strategy.from_time:g} s"
+    elif isinstance(strategy, Pull) and strategy.from_offset is not None:
+        logs = 1 + sum(isinstance(fault, BrokerRestart) for fault in scenario.faults)
+        count = np.bincount(
+            trace.consumer[skipped], minlength=int(trace.consumer.max(initial=0)) + 1
+        )
+        wrong = skipped & (count > strategy.from_offset * logs)[trace.consumer]
+        text = f"skipped; more are than have an offset below {strategy.from_offset:,}"
+    elif getattr(strategy, "begin", "earliest") == "latest":
+        wrong = skipped & (trace.at_broker > _began_by(trace, scenario))
+        text = "skipped, though it came after the consumer had begun"
+    yield _find(trace, "skipped", wrong, _say(text))
+
+
+def _began_by(trace: Trace, scenario: Scenario) -> NDArray[np.float64]:
+    """Return when each row's consumer had begun for the last time; infinite if nothing tells."""
+    bound = np.full(len(trace), np.inf)
+    for consumer in np.unique(trace.consumer):
+        mine = trace.consumer == consumer
+        first = trace.received[mine & ~np.isnan(trace.received)].min(initial=np.inf)
+        ends = [f.until for f in scenario.faults if isinstance(f, ConsumerCrash)]
+        if first > max(ends, default=0.0) / _pace(trace, scenario):
+            bound[mine] = first
+    return bound
+
+
+def _pace(trace: Trace, scenario: Scenario) -> float:
+    """Return how many times as fast as the scenario says the run went."""
+    return scenario.speed_up if trace.manifest.get("engine") == "loopback" else 1.0
 
 
 def _hasty(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Finding]:

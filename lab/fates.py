@@ -18,6 +18,7 @@ WORDS = {
     Fate.LOST: "lost",
     Fate.DROPPED: "dropped",
     Fate.EXPIRED: "expired",
+    Fate.SKIPPED: "skipped",
     Fate.DEAD_LETTERED: "given up",
     Fate.NEVER_ACCEPTED: "never accepted",
     Fate.INDETERMINATE: "not known",

@@ -188,7 +188,8 @@ class PullFormat:
         assert isinstance(message, Fetch | Seek)
         query = {"consumer": str(message.consumer)}
         if isinstance(message, Seek):
-            return HttpRequest("GET", "/offset", query | {"to": f"{message.to}"})
+            to = {"offset": f"{message.offset}"} if message.to == "offset" else {}
+            return HttpRequest("GET", "/offset", query | (to or {"to": f"{message.to}"}))
         if message.offset is not None:
             query["offset"] = str(message.offset)
         if message.epoch:
@@ -205,6 +206,8 @@ class PullFormat:
             tag = request.headers.get("If-None-Match", '"0"').strip('"')
             return Check(consumer, *parse_position(tag, "If-None-Match"))
         if request.path == "/offset":
+            if "offset" in query:
+                return Seek(consumer, "offset", whole(query["offset"], "offset"))
             to = query.get("to", "earliest")
             return Seek(consumer, to if to in ("earliest", "latest") else seconds(to, "to"))
         return Fetch(

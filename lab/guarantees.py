@@ -142,8 +142,8 @@ def _breaks(fault: Fault, care: Care, scenario: Scenario, strategy: Strategy) ->
     """Yield what a fault does that ends a process or a connection."""
     if isinstance(fault, ConsumerCrash):
         yield _crash(care)
-        if getattr(strategy, "begin", "earliest") == "latest":
-            yield LOSES_ALL  # if it had no cursor yet, it does not want what was before
+        if getattr(strategy, "seeks", False):
+            yield Harm(lost=care.window)  # what it had fetched, if it had no cursor yet
     elif isinstance(fault, LinkFault) and fault.link == "delivery":
         yield _network(care)
     elif not strategy.brokerless:

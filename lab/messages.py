@@ -165,14 +165,19 @@ class Status(NamedTuple):
 
 
 class Seek(NamedTuple):
-    """Consumer to pull broker: which offset is `to`, the "earliest", the "latest", or a time?"""
+    """Consumer to pull broker: I begin at the "earliest" record, the "latest", or those from a time on.
+
+    Or, if `to` is "offset", at that `offset`. An offset that is not there is `OutOfRange`; a time still
+    to come is the end.
+    """
 
     consumer: int
     to: str | float
+    offset: int = 0
 
 
 class Found(NamedTuple):
-    """Pull broker to consumer: the answer to `Seek`."""
+    """Pull broker to consumer: the answer to `Seek`, the offset of what it asked for."""
 
     consumer: int
     offset: int
@@ -270,6 +275,13 @@ class Expired(NamedTuple):
     messages: Sequence[int]
 
 
+class Skipped(NamedTuple):
+    """Role to engine: the consumer chose to begin after these messages."""
+
+    consumer: int
+    messages: Sequence[int]
+
+
 class DeadLettered(NamedTuple):
     """Role to engine: every attempt at these messages failed."""
 
@@ -308,6 +320,7 @@ Message = (
     | Worked
     | Dropped
     | Expired
+    | Skipped
     | DeadLettered
 )
 

@@ -27,6 +27,7 @@ from lab.strategies import (
     Webhook,
     WebSocketPush,
 )
+from lab.strategies.short_poll import Pull
 from lab.trace import Fate, Trace
 from lab.workload import Constant, Periodic, Poisson, Workload
 
@@ -102,6 +103,9 @@ def draw(seed: int) -> Scenario:
     duration = float(rng.uniform(0.2, 1.5))
     rate = float(rng.uniform(10, 60))
     consumers = int(rng.choice([2, 3] if strategy.shared else [1, 1, 2]))
+    strategy = _begins(
+        strategy, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(98,)))
+    )
     arrivals = Poisson(rate=rate) if rng.random() < 0.5 else Periodic(rate=rate)
     work = float(rng.choice([0.0, 0.001, 0.01]))
     workload = Workload(
@@ -128,6 +132,19 @@ def draw(seed: int) -> Scenario:
         retention=Retention(**kept),
         drain=DRAIN,
     )
+
+
+def _begins(strategy: Strategy, rng: Rng) -> Strategy:
+    """Have one in five consumers that have a cursor of their own begin somewhere on the way."""
+    own = isinstance(strategy, Pull) and not strategy.shared
+    if not own or getattr(strategy, "destructive", False) or rng.random() > 0.2:
+        return strategy
+    places = (
+        {"begin": "latest"},
+        {"from_offset": int(rng.integers(30))},
+        {"from_time": float(rng.uniform(0.0, 1.0))},
+    )
+    return strategy.model_copy(update=places[int(rng.integers(len(places)))])
 
 
 def _strategy(rng: Rng) -> Strategy:

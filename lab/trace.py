@@ -34,6 +34,7 @@ class Fate(IntEnum):
     LOST = 5  # to a fault
     NEVER_ACCEPTED = 6
     INDETERMINATE = 7  # the producer was never told whether it was accepted
+    SKIPPED = 8  # by a consumer that chose to begin later
 
 
 STAMPS = (

@@ -85,7 +85,7 @@ def kinds(broken: Trace) -> set[str]:
         (LongPoll(max_records=9), INGEST, 0, 0),
         (LongPoll(max_records=9, commit="each"), CRASH, 0, 1),
         (LongPoll(commit="never"), CRASH, 0, ANY),
-        (LongPoll(begin="latest"), CRASH, ANY, ANY),
+        (LongPoll(begin="latest", max_records=9), CRASH, 9, 9),
         (ShortPoll(destructive=True, max_records=9), LATE, 9, 0),
         (InProcessLongPoll(), CRASH, 0, 0),
         (InProcessLongPoll(), DOWN, 0, 0),
@@ -221,6 +221,19 @@ def test_nothing_expires_while_the_log_has_room_for_it() -> None:
     old = undelivered(sound, ROWS - 6, fate=Fate.EXPIRED)
     assert check(old) == []
     assert kinds(undelivered(sound, ROWS - 5, fate=Fate.EXPIRED)) == {"hasty"}
+
+
+def test_nothing_is_skipped_but_what_is_before_where_the_consumer_begins() -> None:
+    sound = ran(LongPoll(), LATE)
+    assert kinds(undelivered(sound, 0, fate=Fate.SKIPPED)) == {"skipped"}
+    at = float(sound.at_broker[3])
+    for strategy in (LongPoll(from_offset=3), LongPoll(from_time=at)):
+        begun = ran(strategy, LATE)
+        assert check(undelivered(begun, 0, 1, 2, fate=Fate.SKIPPED)) == []
+        assert kinds(undelivered(begun, 0, 1, 2, 3, fate=Fate.SKIPPED)) == {"skipped"}
+    late = undelivered(ran(LongPoll(begin="latest"), LATE), 0, 1, 2, fate=Fate.SKIPPED)
+    assert check(late) == []
+    assert kinds(undelivered(late, 10, fate=Fate.SKIPPED)) == {"skipped"}
 
 
 def test_nothing_is_held_back_from_who_waits_for_it() -> None:

@@ -331,7 +331,12 @@ async def test_where_a_log_begins_and_ends_can_be_asked() -> None:
         for to, offset in (("earliest", 0), ("latest", 3), ("0", 0), ("299", 3)):
             reply = await ask(ports["http"], "GET", f"/offset?to={to}")
             assert (reply.status, reply.body) == (200, b'{"offset":%d,"epoch":0}' % offset)
-        assert (await ask(ports["http"], "GET", "/offset?to=yesterday")).status == 400
+        found = await ask(ports["http"], "GET", "/offset?offset=2")
+        assert (found.status, found.body) == (200, b'{"offset":2,"epoch":0}')
+        gone = await ask(ports["http"], "GET", "/offset?offset=9")
+        assert gone.status == 416 and b'"start":0,"end":3,"epoch":0' in gone.body
+        for wrong in ("to=yesterday", "offset=-1", "offset=abc"):
+            assert (await ask(ports["http"], "GET", f"/offset?{wrong}")).status == 400
 
 
 @on_loop

@@ -194,8 +194,14 @@ def test_expired_offsets_are_named_with_what_is_valid() -> None:
         0.200 -> OutOfRange(start=1, end=3)
         0.300 <- Seek(to='earliest')
         0.300 -> Found(offset=1)
-        0.400 <- Seek(to='latest')
-        0.400 -> Found(offset=3)
+        0.400 <- Seek(to='offset', offset=2)
+        0.400 -> Skipped(messages=[1])
+        0.400 -> Found(offset=2)
+        0.500 <- Seek(to='offset', offset=4)
+        0.500 -> OutOfRange(start=1, end=3)
+        0.600 <- Seek(to='latest')
+        0.600 -> Skipped(messages=[2])
+        0.600 -> Found(offset=3)
         """,
     )
 
@@ -207,10 +213,12 @@ def test_a_log_with_times_finds_where_to_begin() -> None:
         0.100 <- Publish(messages=[0])
         0.200 <- Publish(messages=[1])
         0.300 <- Seek(to=0.15)
+        0.300 -> Skipped(messages=[0])
         0.300 -> Found(offset=1)
         0.300 <- Seek(to=0.2)
         0.300 -> Found(offset=1)
         0.300 <- Seek(to=7.0)
+        0.300 -> Skipped(messages=[1])
         0.300 -> Found(offset=2)
         """,
     )
@@ -379,6 +387,20 @@ def test_a_poller_without_a_cursor_asks_where_to_begin() -> None:
         0.060 -> Seek(to='latest')
         0.100 <- Found(offset=5, epoch=1)
         0.100 -> Fetch(offset=5, max_records=10000, epoch=1)
+        """,
+    )
+
+
+def test_a_poller_whose_offset_is_not_there_begins_at_the_earliest() -> None:
+    check(
+        Poller(0, Polling(begin="offset", offset=9)),
+        """
+        0.000 wake
+        0.000 -> Seek(to='offset', offset=9)
+        0.100 <- OutOfRange(start=1, end=5, epoch=1)
+        0.100 -> Fetch(offset=1, max_records=10000, epoch=1)
+        0.200 <- Records(offset=1, messages=[])
+        0.200 -> Fetch(offset=1, max_records=10000)
         """,
     )
 

@@ -23,6 +23,7 @@ from lab.messages import (
     Fetch,
     Message,
     Records,
+    Skipped,
 )
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Strategy, Stream
@@ -30,7 +31,12 @@ from lab.strategies.base import Wire
 from lab.trace import Fate
 
 CHUNK = 65_536
-FATES = {Dropped: Fate.DROPPED, Expired: Fate.EXPIRED, DeadLettered: Fate.DEAD_LETTERED}
+FATES = {
+    Dropped: Fate.DROPPED,
+    Expired: Fate.EXPIRED,
+    Skipped: Fate.SKIPPED,
+    DeadLettered: Fate.DEAD_LETTERED,
+}
 LUCK_STREAM = 5  # of the seed; the workload and the simulation use those before
 QUIET = 0.25  # seconds
 

@@ -24,7 +24,7 @@ from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
 
 AGAIN = Retry(first=0.05, limit=1.0)
 Commit = Literal["after_work", "before_work", "each", "never"]
-Begin = Literal["earliest", "latest"] | float
+Begin = Literal["earliest", "latest", "offset"] | float
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Polling:
     `check_first` a cheap conditional request goes ahead, and the pull follows only if there is
     something new. With `destructive` the broker keeps the cursor and moves it on as it answers.
     The cursor is made safe (`commit`) after the work on all records of an answer, before it, or after
-    each record, together with what the work wrote. `begin` is where a consumer without one begins. A
-    record whose work fails is tried `tries` times in all and then put aside (dead-lettered). A request
+    each record, together with what the work wrote. `begin` is where a consumer without one begins: at
+    the earliest or latest record, at `offset`, or with what came from a time on, in seconds. A record whose work fails is tried `tries` times in all and then put aside (dead-lettered). A request
     not answered within `timeout` (and `max_wait`) is repeated, as is a failed one, after `retry`.
     """
 
@@ -49,6 +49,7 @@ class Polling:
     destructive: bool = False
     commit: Commit = "after_work"
     begin: Begin = "earliest"
+    offset: int = 0
     tries: float = 3
     timeout: float = 10.0
     retry: Retry = AGAIN
@@ -106,7 +107,7 @@ class Poller:
             self.offset, self.epoch, self.seeks = message.offset, message.epoch, False
             return (self._ask(now),)
         if isinstance(message, OutOfRange):
-            self.offset, self.epoch = message.start, message.epoch
+            self.offset, self.epoch, self.seeks = message.start, message.epoch, False
             return (self._fetch(now),)
         return ()
 
@@ -165,7 +166,7 @@ class Poller:
 
     def _ask(self, now: float) -> Message:
         if self.seeks:
-            return self._asks(Seek(self.index, self.how.begin), now)
+            return self._asks(Seek(self.index, self.how.begin, self.how.offset), now)
         if self.how.check_first:
             return self._asks(Check(self.index, self.offset, self.epoch), now)
         return self._fetch(now)

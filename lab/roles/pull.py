@@ -19,6 +19,7 @@ from lab.messages import (
     Publish,
     Records,
     Seek,
+    Skipped,
     Status,
 )
 from lab.roles.intake import Intake
@@ -61,7 +62,9 @@ class PullBroker:
         if isinstance(message, Check):
             return (self._check(message),)
         if isinstance(message, Seek):
-            return (Found(message.consumer, self._offset(message.to), self.log.epoch),)
+            replies = self._expire(now)
+            replies.extend(self._seek(message))
+            return replies
         if isinstance(message, Disconnected):
             self.held.pop(message.consumer, None)  # nobody waits for that answer any more
             self._plan()
@@ -85,10 +88,21 @@ class PullBroker:
         changed = log.end != check.offset or log.epoch != check.epoch
         return Status(check.consumer, log.end, changed)
 
-    def _offset(self, to: str | float) -> int:
-        if isinstance(to, str):
-            return self.log.start if to == "earliest" else self.log.end
-        return self.log.offset_at(to)
+    def _seek(self, seek: Seek) -> Sequence[Message]:
+        """Find the offset asked for, and tell which records the consumer thereby leaves unread."""
+        who, log, offset = seek.consumer, self.log, self._offset(seek)
+        if not log.start <= offset <= log.end:
+            return (OutOfRange(who, log.start, log.end, log.epoch),)
+        found = Found(who, offset, log.epoch)
+        unread = max(self.position[who], log.start)
+        if offset <= unread:
+            return (found,)
+        self.position[who] = offset
+        return (Skipped(who, log.read(unread, offset - unread)), found)
+
+    def _offset(self, seek: Seek) -> int:
+        places = {"earliest": self.log.start, "latest": self.log.end, "offset": seek.offset}
+        return places[seek.to] if isinstance(seek.to, str) else self.log.offset_at(seek.to)
 
     def wake(self, now: float) -> Sequence[Message]:
         """Answer the requests whose time is up, with whatever there is."""

@@ -27,6 +27,8 @@ class ConsumerGroup(Pull):
     paced: ClassVar[tuple[str, ...]] = ("max_wait",)
     commit: Literal["after_work", "before_work"] = "after_work"
     begin: Literal["earliest"] = "earliest"
+    from_offset: None = None
+    from_time: None = None
     partitions: Annotated[Count, Field(le=MOST_PARTITIONS)] = 6
     max_wait: Annotated[PositiveSeconds, Field(le=300)] = 1.0
     session_timeout: PositiveSeconds = 1.0

@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from lab.description import Count, Flag, PositiveSeconds
+from pydantic import model_validator
+
+from lab.description import Count, Flag, Natural, PositiveSeconds, Seconds
 from lab.formats import PullFormat
 from lab.messages import Role
 from lab.roles import Poller, Polling, PullBroker
-from lab.roles.poller import Commit
+from lab.roles.poller import Begin, Commit
 from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy
 
 
@@ -17,15 +19,42 @@ class Pull(Strategy):
 
     The cursor is made safe (`commit`) after the work on an answer, before it, or after `each` record
     together with what the work wrote; a consumer without one begins at the `earliest` or `latest`
-    record. A record that fails `tries` times is put aside. A request without an answer after
-    `timeout` is repeated.
+    record, at the record with the offset `from_offset`, or with the first that came `from_time` seconds
+    after the start of the run or later. It begins at the earliest, too, if that offset is not there. A
+    record that fails `tries` times is put aside. A request without an answer after `timeout` is repeated.
     """
 
     max_records: Count = 10_000
     commit: Commit = "after_work"
     begin: Literal["earliest", "latest"] = "earliest"
+    from_offset: Natural | None = None
+    from_time: Seconds | None = None
     tries: Count = 3
     timeout: PositiveSeconds = 10.0
+
+    @model_validator(mode="after")
+    def _begins_somewhere(self) -> Self:
+        begins = (
+            self.begin != "earliest",
+            self.from_offset is not None,
+            self.from_time is not None,
+        )
+        if sum(begins) > 1:
+            raise ValueError("need one of begin, from_offset and from_time")
+        if any(begins) and getattr(self, "destructive", False):
+            raise ValueError(
+                "need no begin where reading is destructive: the broker has the cursor"
+            )
+        return self
+
+    @property
+    def seeks(self) -> bool:
+        """Whether a consumer without a cursor begins elsewhere than at the earliest record."""
+        return (self.begin, self.from_offset, self.from_time) != ("earliest", None, None)
+
+    def faster(self, times: float) -> Self:
+        at = None if self.from_time is None else self.from_time / times
+        return super().faster(times).model_copy(update={"from_time": at})
 
     @property
     def wire(self) -> Exchange:
@@ -42,10 +71,12 @@ class Pull(Strategy):
 
     def polling(self) -> Polling:
         """Return how the consumer polls."""
+        begin: Begin = self.begin if self.from_time is None else self.from_time
         return Polling(
             max_records=self.max_records,
             commit=self.commit,
-            begin=self.begin,
+            begin=begin if self.from_offset is None else "offset",
+            offset=self.from_offset or 0,
             tries=self.tries,
             timeout=self.timeout,
         )

@@ -12,7 +12,6 @@ from lab.engines.loopback.merge import merge
 from lab.engines.loopback.processes import Processes
 from lab.engines.loopback.run import Run
 from lab.engines.loopback.trouble import TroubledRun
-from lab.faults import Fault
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.trace import Trace
@@ -85,7 +84,7 @@ def _trouble(
     with tempfile.TemporaryDirectory(prefix="pushpull-") as name:
         trouble = Trouble(
             Path(name),
-            tuple(_faster(fault, speed_up) for fault in scenario.faults),
+            tuple(fault.faster(speed_up) for fault in scenario.faults),
             frozenset(scenario.poison),
             scenario.durable,
             sample,
@@ -98,11 +97,6 @@ def _trouble(
             sides = common.layout(scenario, strategy).sides
             columns.samples(trouble.folder, len(sides), trouble.samples, "w+")
         yield trouble
-
-
-def _faster(fault: Fault, times: float) -> Fault:
-    changes = {"at": fault.at / times, "duration": fault.duration / times}
-    return fault.model_copy(update=changes) if times > 1 else fault
 
 
 def measure(scenario: Scenario, strategy: Strategy, replication: int = 0) -> Trace:

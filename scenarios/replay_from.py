@@ -1,0 +1,22 @@
+"""A consumer comes late: what does it get from the earliest record, the latest, an offset, a time?"""
+
+from lab import LongPoll, Periodic, Scenario, Workload, main
+from lab.faults import ConsumerCrash
+
+scenario = Scenario(
+    name="replay_from",
+    question=__doc__,
+    workload=Workload(arrivals=Periodic(rate=100), duration=4, seed=7),
+    strategies=[
+        LongPoll(max_records=20),
+        LongPoll(max_records=20, begin="latest"),
+        LongPoll(max_records=20, from_offset=50),
+        LongPoll(max_records=20, from_time=1.0),
+    ],
+    faults=[ConsumerCrash(at=0, duration=1.5)],
+    replications=2,
+    quick_duration=3,
+)
+
+if __name__ == "__main__":
+    main(scenario)
