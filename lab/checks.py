@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.description import InvalidInput
 from lab.faults import BrokerRestart, ConsumerCrash
 from lab.guarantees import Allowance, allowance
 from lab.roles import Retention
-from lab.scenario import Scenario
+from lab.scenario import Scenario, pace, recorded
 from lab.strategies import Strategy
 from lab.strategies.short_poll import Pull
 from lab.trace import PATH, STAMPS, Fate, Trace
@@ -150,7 +149,7 @@ def _work(trace: Trace) -> Iterator[Finding]:
 
 def _promise(trace: Trace) -> Iterator[Finding]:
     """Nothing happened to messages that the strategy's promise excludes under the run's faults."""
-    known = _experiment(trace)
+    known = recorded(trace.manifest)
     if known is None:
         return
     scenario, strategy = known
@@ -184,8 +183,8 @@ def _promise(trace: Trace) -> Iterator[Finding]:
 def _losses(trace: Trace, scenario: Scenario, allowed: Allowance) -> Iterator[Finding]:
     """No more is lost than may be, in all and of what the broker had that was there in the end."""
     restarts = [fault for fault in scenario.faults if isinstance(fault, BrokerRestart)]
-    pace = _pace(trace, scenario)
-    began = max((fault.until / pace for fault in restarts), default=-np.inf)
+    times = pace(scenario, trace.manifest)
+    began = max((fault.until / times for fault in restarts), default=-np.inf)
     began = max(began, trace.manifest.get("log_began_at", began))
     lost = trace.fate == Fate.LOST
     had = lost & (trace.at_broker > began)
@@ -204,7 +203,7 @@ def _skips(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Fin
     text = "skipped, though the consumer was to begin at the earliest"
     wrong = skipped
     if isinstance(strategy, Pull) and strategy.from_time is not None:
-        wrong = skipped & (trace.at_broker >= strategy.from_time / _pace(trace, scenario))
+        wrong = skipped & (trace.at_broker >= strategy.from_time / pace(scenario, trace.manifest))
         text = f"skipped, though it came no earlier than {strategy.from_time:g} s"
     elif isinstance(strategy, Pull) and strategy.from_offset is not None:
         logs = 1 + sum(isinstance(fault, BrokerRestart) for fault in scenario.faults)
@@ -226,14 +225,9 @@ def _began_by(trace: Trace, scenario: Scenario) -> NDArray[np.float64]:
         mine = trace.consumer == consumer
         first = trace.received[mine & ~np.isnan(trace.received)].min(initial=np.inf)
         ends = [f.until for f in scenario.faults if isinstance(f, ConsumerCrash)]
-        if first > max(ends, default=0.0) / _pace(trace, scenario):
+        if first > max(ends, default=0.0) / pace(scenario, trace.manifest):
             bound[mine] = first
     return bound
-
-
-def _pace(trace: Trace, scenario: Scenario) -> float:
-    """Return how many times as fast as the scenario says the run went."""
-    return scenario.speed_up if trace.manifest.get("engine") == "loopback" else 1.0
 
 
 def _hasty(trace: Trace, scenario: Scenario, strategy: Strategy) -> Iterator[Finding]:
@@ -267,18 +261,6 @@ def _busy_until(trace: Trace) -> NDArray[np.float64]:
     return busy
 
 
-def _experiment(trace: Trace) -> tuple[Scenario, Strategy] | None:
-    """Return what was run, if the manifest says so in a way that this version understands."""
-    plain, index = trace.manifest.get("scenario"), trace.manifest.get("strategy_index")
-    if not isinstance(index, int):
-        return None
-    try:
-        scenario = Scenario.read(plain, "manifest")
-        return scenario, scenario.strategies[index]
-    except (InvalidInput, IndexError):
-        return None
-
-
 def _at_most(count: float) -> str:
     return "none" if count == 0 else f"at most {count:,.0f}"
 
@@ -292,7 +274,7 @@ def _duplicates(trace: Trace) -> Iterator[Finding]:
 
 def _order(trace: Trace) -> Iterator[Finding]:
     """Each consumer is done with its messages in the order of creation, if the manifest says so."""
-    if trace.manifest.get("ordered") and _experiment(trace) is None:
+    if trace.manifest.get("ordered") and recorded(trace.manifest) is None:
         yield from _overtaking(trace)
 
 

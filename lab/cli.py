@@ -19,6 +19,7 @@ from lab import (
     cli_faults,
     cli_feed,
     cli_gallery,
+    fates,
     library,
     physics,
     trace,
@@ -278,18 +279,21 @@ def check_command(
 ) -> None:
     """Check that every message of a trace has one fate, in order and accounted for.
 
-    Exit status 0 if so, 1 if not, 2 if TRACE is not a trace.
+    Says what became of the messages, and to which fault they were lost. Exit status 0 if nothing is
+    wrong, 1 if something is, 2 if TRACE is not a trace.
     """
     loaded = trace.load(path)
-    violations = checks.check(loaded)
+    violations, became = checks.check(loaded), fates.summary(loaded)
+    told = [v._asdict() for v in violations]
     if as_json:
-        print_json({"rows": len(loaded), "violations": [v._asdict() for v in violations]})
-    for violation in [] if as_json else violations:
-        print(f"{violation.kind}: {violation.text}")
+        print_json({"rows": len(loaded), "violations": told, **became._asdict()})
+    else:
+        for violation in violations:
+            print(f"{violation.kind}: {violation.text}")
+        print(f"{path}: {len(loaded):,} rows{'' if violations else ', nothing wrong'}")
+        print(f"{became}")
     if violations:
         raise typer.Exit(1)
-    if not as_json:
-        print(f"{path}: {len(loaded):,} rows, nothing wrong")
 
 
 app.command("gallery")(cli_gallery.gallery_command)

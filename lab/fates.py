@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lab.faults import Fault
 from lab.metrics import Run
-from lab.scenario import Scenario
+from lab.scenario import Scenario, pace, recorded
 from lab.trace import PLACES, STAMPS, Fate, Trace
 
 WORDS = {
@@ -47,6 +47,43 @@ class Account(NamedTuple):
         return self._asdict()
 
 
+class Summary(NamedTuple):
+    """What became of all rows of one trace, the warm-up included; zeros are left out.
+
+    `lost_to` counts the lost by fault, `dropped_by` the dropped by policy.
+    """
+
+    fates: dict[str, int]
+    done_again: int
+    lost_to: dict[str, int]
+    dropped_by: dict[str, int]
+
+    def __str__(self) -> str:
+        why = {"lost": self.lost_to, "dropped": self.dropped_by}
+        said = [f"{word} {n:,}{_because(why.get(word, {}))}" for word, n in self.fates.items()]
+        return ", ".join([*said, *([f"done again {self.done_again:,}"] if self.done_again else [])])
+
+
+def _because(counts: dict[str, int]) -> str:
+    told = "; ".join(f"{cause}: {n:,}" for cause, n in counts.items())
+    return f" ({told})" if told else ""
+
+
+def summary(trace: Trace) -> Summary:
+    """Return what became of the rows of a trace, as far as its manifest tells why."""
+    known = recorded(trace.manifest)
+    counts = {word: int((trace.fate == fate).sum()) for fate, word in WORDS.items()}
+    again = np.maximum(trace.completions.astype(np.int64) - 1, 0).sum()
+    to, by = Counter[str](), {}
+    if known:
+        scenario, strategy = known
+        times = pace(scenario, trace.manifest)
+        to.update(lost_to(trace, [f.faster(times) for f in scenario.faults], warm_up=True))
+        policy = getattr(strategy, "overflow", None)
+        by = {policy: counts["dropped"]} if policy and counts["dropped"] else {}
+    return Summary({word: n for word, n in counts.items() if n}, int(again), dict(to), by)
+
+
 def accounts(scenario: Scenario, runs: Sequence[Run]) -> Iterator[Account]:
     """Yield an account of each run of a scenario in which something goes wrong, or is sampled."""
     if scenario.faults or scenario.poison or scenario.sample:
@@ -61,13 +98,14 @@ def _account(scenario: Scenario, run: Run) -> Account:
         messages += int(counted.sum())
         again += int(np.maximum(trace.completions[counted].astype(np.int64) - 1, 0).sum())
         fates.update({word: int((trace.fate[counted] == f).sum()) for f, word in WORDS.items()})
-        to.update(lost_to(trace, scenario.faults))
+        times = pace(scenario, trace.manifest)
+        to.update(lost_to(trace, [fault.faster(times) for fault in scenario.faults]))
         peak |= peaks(trace)
     return Account(run.strategy, run.engine, messages, dict(fates), again, dict(to), dict(peak))
 
 
-def lost_to(trace: Trace, faults: Sequence[Fault]) -> Counter[str]:
-    """Count the lost messages by fault, as far as stamps tell.
+def lost_to(trace: Trace, faults: Sequence[Fault], warm_up: bool = False) -> Counter[str]:
+    """Count the lost messages by fault, as far as stamps tell; those of the warm-up only if asked.
 
     A message is lost to the first fault that concerns its consumer and is felt at or after its last
     stamp, or, if there is none, to the one that was felt last. A fault is felt until something gets
@@ -75,7 +113,7 @@ def lost_to(trace: Trace, faults: Sequence[Fault]) -> Counter[str]:
     """
     stamps = np.array([getattr(trace, name) for name in STAMPS])
     last = np.where(np.isnan(stamps), -np.inf, stamps).max(axis=0)
-    lost = trace.counted & (trace.fate == Fate.LOST)
+    lost = (trace.counted | warm_up) & (trace.fate == Fate.LOST)
     found = Counter[str]()
     for consumer in np.unique(trace.consumer[lost]):
         mine = trace.consumer == consumer

@@ -1,6 +1,7 @@
 """The experiment: a question, a workload, and the strategies that are to face it."""
 
 import re
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -163,6 +164,23 @@ class Scenario(Description):
             return []
         text = "the backlog grows and latency depends on how long the run lasts"
         return [f"unstable: each consumer needs {busy:.2f} s of work per second; {text}"]
+
+
+def recorded(manifest: Mapping[str, Any]) -> tuple[Scenario, Strategy] | None:
+    """Return what was run, if a trace's manifest says so in a way that this version understands."""
+    plain, index = manifest.get("scenario"), manifest.get("strategy_index")
+    if not isinstance(index, int):
+        return None
+    try:
+        scenario = Scenario.read(plain, "manifest")
+        return scenario, scenario.strategies[index]
+    except (InvalidInput, IndexError):
+        return None
+
+
+def pace(scenario: Scenario, manifest: Mapping[str, Any]) -> float:
+    """Return how many times as fast as `scenario` says the run of a manifest went."""
+    return scenario.speed_up if manifest.get("engine") == "loopback" else 1.0
 
 
 def _shorten(workload: Workload, limit: float) -> Workload:

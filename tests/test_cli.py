@@ -162,7 +162,9 @@ def test_check_accepts_what_compare_wrote(compared: Compared, shell: Shell) -> N
         assert (answer.status, answer.err) == (0, "")
         assert "nothing wrong" in answer.out
         plain = json.loads(shell("check", path, "--json").out)
-        assert plain == {"rows": len(load(path)), "violations": []}
+        rows = len(load(path))
+        assert (plain["rows"], plain["violations"]) == (rows, [])
+        assert plain["fates"] == {"delivered": rows} and not plain["lost_to"]
 
 
 def test_check_finds_a_planted_violation(tmp_path: Path, shell: Shell) -> None:

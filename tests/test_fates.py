@@ -1,15 +1,18 @@
 """What became of messages: every one in one word, and the lost ones by the fault they were lost to."""
 
+from pathlib import Path
+
 import numpy as np
 from builders import changed, trace, undelivered
 
-from lab import Periodic, Scenario, WebSocketPush, Workload
+from lab import Periodic, Scenario, WebSocketPush, Workload, simulate
 from lab.compare import compare
-from lab.fates import NO_FAULT, accounts, lost_to, peaks
+from lab.fates import NO_FAULT, accounts, lost_to, peaks, summary
 from lab.faults import ConnectionReset, ConsumerCrash, LinkDown, LostResponse
 from lab.metrics import Run
+from lab.physics import reference
 from lab.report.aftermath import grids
-from lab.trace import Fate, Trace
+from lab.trace import Fate, Trace, load
 
 CREATED = np.arange(40) / 10.0
 CRASH, DOWN = ConsumerCrash(at=1, duration=0.5), LinkDown(at=2, duration=0.5)
@@ -56,6 +59,27 @@ def test_an_account_adds_up_over_replications() -> None:
     assert account.done_again == 2
     assert account.lost_to == {str(CRASH): 2, str(DOWN): 1}
     assert account.peaks == {}
+
+
+def test_a_saved_trace_tells_to_which_fault_it_lost_what(tmp_path: Path) -> None:
+    asked = scenario(faults=[CRASH, DOWN], strategies=[WebSocketPush(buffer=5)])
+    ran = simulate(asked, asked.strategies[0], reference().physics)
+    ran.save(tmp_path / "t.npz")
+    told = summary(load(tmp_path / "t.npz"))
+    assert told.fates["lost"] == sum(told.lost_to.values()) > 20
+    assert set(told.lost_to) == {str(CRASH), str(DOWN)}
+    assert sum(told.fates.values()) == len(ran)
+    assert f"lost {told.fates['lost']} ({CRASH}: {told.lost_to[str(CRASH)]}" in str(told)
+    bare = summary(lost(3))  # whose manifest does not say what was run
+    assert bare.fates == {"delivered": 39, "lost": 1} and not bare.lost_to
+
+
+def test_what_is_dropped_is_told_with_its_policy() -> None:
+    some = undelivered(trace(CREATED), 4, 5, fate=Fate.DROPPED)
+    plain = scenario(strategies=[WebSocketPush(buffer=5)]).model_dump(mode="json")
+    some.manifest.update(scenario=plain, strategy_index=0)
+    assert summary(some).dropped_by == {"drop_newest": 2}
+    assert str(summary(some)) == "delivered 38, dropped 2 (drop_newest: 2)"
 
 
 def test_nothing_is_told_of_a_scenario_without_trouble() -> None:
