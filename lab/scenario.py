@@ -100,7 +100,9 @@ class Scenario(Description):
     real time is measured `speed_up` times as fast: the same messages that much closer together,
     and polls that much more often. A `durable` log, and the cursors in it, survive a restart of the
     broker. `faults` is what goes wrong; `poison` are the numbers of messages on which work fails. Every
-    `sample` seconds it is noted where how many messages wait.
+    `sample` seconds it is noted where how many messages wait. The system's sockets hold what they like,
+    some megabytes, and more if their reader is fast; with `socket_buffer` those of streams hold about so
+    many bytes, each way.
     """
 
     version: Annotated[Natural, AfterValidator(_known)] = VERSION
@@ -114,6 +116,7 @@ class Scenario(Description):
     durable: Flag = False
     faults: list[AnyFault] = Field(default=[], max_length=1000)
     sample: PositiveSeconds | None = None
+    socket_buffer: Annotated[Count, Field(ge=20_000, le=800_000)] | None = None
     poison: list[Natural] = Field(default=[], max_length=1000)
     replications: Annotated[Count, Field(le=1000)] = 5
     drain: PositiveSeconds = 10.0

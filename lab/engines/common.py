@@ -23,6 +23,7 @@ from lab.messages import (
     Fetch,
     Message,
     Records,
+    Role,
     Skipped,
 )
 from lab.scenario import Scenario
@@ -250,6 +251,11 @@ def schedule(
     """Return what each fault has done when, as `actions` tells, in the order of time."""
     stops = [Stop(*each) for fault in faults for each in actions(fault)]
     return sorted(stops, key=lambda stop: stop.at)
+
+
+def waiting(role: Role) -> int:
+    """Return how many messages are with a role and nowhere else."""
+    return int(getattr(role, "here", role.pending))
 
 
 def grace(strategy: Strategy) -> float:

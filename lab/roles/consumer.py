@@ -106,8 +106,12 @@ class PushConsumer:
     @property
     def pending(self) -> int:
         """How many messages wait here or are being worked on, and whether it must reconnect."""
-        working = len(self.current.messages) if self.current else 0
-        return self.queued + working + (self.wake_at < math.inf)
+        return self.here + (self.wake_at < math.inf)
+
+    @property
+    def here(self) -> int:
+        """How many messages wait here or are being worked on."""
+        return self.queued + (len(self.current.messages) if self.current else 0)
 
     def wake(self, now: float) -> Sequence[Message]:
         """Subscribe: at the start, and after the connection was lost."""

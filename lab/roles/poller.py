@@ -82,7 +82,12 @@ class Poller:
     @property
     def pending(self) -> int:
         """How many records are being worked on, and whether a request failed."""
-        return len(self.batch) + (self.backoff.failures > 0)
+        return self.here + (self.backoff.failures > 0)
+
+    @property
+    def here(self) -> int:
+        """How many records are being worked on."""
+        return len(self.batch)
 
     def wake(self, now: float) -> Sequence[Message]:
         """Ask; or give up waiting for an answer, and ask again."""

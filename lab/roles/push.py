@@ -124,6 +124,13 @@ class PushBroker:
         """How many messages wait for a consumer, or for its acknowledgement."""
         return sum(len(s.buffer) + s.unacked_messages for s in self.sessions.values())
 
+    @property
+    def here(self) -> int:
+        """How many messages are here and not on their way: in buffers, and until they are retried."""
+        again = (d for *_, d in self._retries if not self._is_settled(d))
+        buffered = sum(len(s.buffer) for s in self.sessions.values())
+        return buffered + sum(len(delivery.messages) for delivery in again)
+
     def receive(self, message: Message, now: float) -> Iterable[Message]:
         if isinstance(message, Publish):
             return self._publish(message, now)

@@ -53,6 +53,7 @@ class EventSource:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
+        self.site.limit_buffers(request.transport)
         await response.prepare(request)
         self.cut_off(who)  # a newer request takes the place of an older one
         outlet = Outlet(self.broker, who, response.write, request.transport)
@@ -122,6 +123,8 @@ class EventListener:
             self.site.counters["bytes_out"] += head_bytes(response)
             self.content, self.taken, rest = response.content, 0, b""
             self.transport = response.connection.transport if response.connection else None
+            if self.transport:
+                self.site.limit_buffers(self.transport)
             async for chunk in response.content.iter_any():
                 self.taken += len(chunk)
                 *events, rest = (rest + chunk).split(b"\n\n")

@@ -1,8 +1,10 @@
 """HTTP requests and answers for real, with either the broker or the consumer as the server."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import web
@@ -19,12 +21,19 @@ from lab.strategies import Exchange
 
 SUPERSEDED = HttpResponse(409, JSON, b'{"error":"a newer request took the place of this one"}')
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Seen = WeakSet[socket.socket]
 
 
-def client_session(keep_alive: bool) -> aiohttp.ClientSession:
-    """Return a client that adds nothing to what it is told to send, and sends it once."""
+def client_session(keep_alive: bool, seen: Seen | None = None) -> aiohttp.ClientSession:
+    """Return a client that adds nothing to what it is told to send, and sends it once.
+
+    Its sockets are put into `seen`, if given.
+    """
+    factory = None if seen is None else _noting(seen)
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=not keep_alive, **settings.CONNECTOR),
+        connector=aiohttp.TCPConnector(
+            force_close=not keep_alive, socket_factory=factory, **settings.CONNECTOR
+        ),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=settings.SKIPPED_HEADERS,
@@ -32,6 +41,15 @@ def client_session(keep_alive: bool) -> aiohttp.ClientSession:
     )
     session._retry_connection = False  # there is no other way: it would repeat GET and PUT unasked
     return session
+
+
+def _noting(seen: Seen) -> Callable[[Any], socket.socket]:
+    def make(address: Any) -> socket.socket:
+        made = socket.socket(*address[:3])
+        seen.add(made)
+        return made
+
+    return make
 
 
 def head_bytes(message: Any) -> int:
@@ -115,6 +133,12 @@ class HttpServer:
             await site.stop()
             raise
 
+    def transports(self) -> list[Any]:
+        """Return the open connections."""
+        server = self.runner.server if self.runner else None
+        found = [each.transport for each in server.connections] if server else []
+        return [transport for transport in found if transport is not None]
+
     async def close(self) -> None:
         if self.runner:
             await self.runner.cleanup()
@@ -132,6 +156,7 @@ class Answering:
         self.site = site
         self.actors = actors
         self.wire = wire
+        self.server = server
         self.form = wire.format
         self.text = Payloads(site.messages.size.tolist())
         self.waiting: dict[Any, asyncio.Future[HttpResponse]] = {}
@@ -147,6 +172,10 @@ class Answering:
             self.inbound, self.outbound = "bytes_out", "bytes_back"
             server.route("POST", "/messages", self._serve)
             server.route("PUT", "/messages/{id}", self._serve)
+
+    def sockets(self) -> list[Any]:
+        """Return the sockets of open connections."""
+        return [each.get_extra_info("socket") for each in self.server.transports()]
 
     def send(self, message: Any) -> None:
         if isinstance(message, Subscribe):
@@ -198,6 +227,7 @@ class Asking:
         self.polls = wire.server == "broker"
         self.text = Payloads(site.messages.size.tolist())
         self.session: aiohttp.ClientSession | None = None
+        self.seen: Seen = WeakSet()  # sockets, where they are sampled
         self.ports: dict[int, int] = {}
         self.asking: asyncio.Task[None] | None = None
         self.inbound = "bytes_out" if self.polls else "bytes_back"
@@ -211,7 +241,12 @@ class Asking:
 
     async def connect(self) -> None:
         """Make ready to ask; connections are opened by requests."""
-        self.session = client_session(self.wire.keep_alive)
+        sampled = self.site.trouble is not None and self.site.trouble.sample
+        self.session = client_session(self.wire.keep_alive, self.seen if sampled else None)
+
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets of open connections, if they are sampled."""
+        return [each for each in self.seen if each.fileno() >= 0]
 
     def send(self, message: Any) -> None:
         if isinstance(message, Subscribe):

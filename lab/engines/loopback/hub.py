@@ -64,6 +64,7 @@ class WebSocketHub:
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None
+        self.site.limit_buffers(connection.transport)
         try:
             if connection.request.path == "/publish":
                 await self._take_published(connection)

@@ -67,8 +67,9 @@ class Trouble:
 class Job:
     """One run. `port` is the broker's (or endpoint's), 0 for any.
 
-    `trouble` is None in most runs, and `before` for sides that were not killed. Every `ping_interval`
-    seconds consumers send a keep-alive ping over their WebSockets, if at all.
+    `trouble` is None in most runs, and `before` for sides that were not killed. With a `socket_buffer`
+    the sockets of streams hold about so many bytes each way. Every `ping_interval` seconds consumers
+    send a keep-alive ping over their WebSockets, if at all.
     """
 
     strategy: Strategy
@@ -81,6 +82,7 @@ class Job:
     seed: int = 0
     replication: int = 0
     trouble: Trouble | None = None
+    socket_buffer: int = 0
     before: Before | None = None
     ping_interval: float | None = None
 

@@ -39,7 +39,7 @@ class Parts:
         self.job = job
         self.site = Site(name, job)
         self.servers: dict[str, Server] = {}
-        self.streams: list[EventSource] = []
+        self.answering: list[EventSource | Answering] = []
         self.clients: list[Client] = []
         self.source: Source | None = None
         self.broker: Broker | None = None
@@ -125,7 +125,7 @@ class Parts:
             self.servers["websocket"] = hub
         elif self.broker:
             server = HttpServer(self.site, self._port("http"))
-            self.streams.append(EventSource(self.site, self.broker, wire, server))
+            self.answering.append(EventSource(self.site, self.broker, wire, server))
             self.servers["http"] = server
         listener = WebSocketListener if wire.duplex else EventListener
         self.clients.extend(listener(self.site, consumer, wire) for consumer in self.consumers)
@@ -143,7 +143,7 @@ class Parts:
                 asking.append(self.broker)
         if answering:
             server = HttpServer(self.site, self._port("http"))
-            Answering(self.site, answering, wire, server)
+            self.answering.append(Answering(self.site, answering, wire, server))
             self.servers["http"] = server
         self.clients.extend(Asking(self.site, actor, wire) for actor in asking)
 

@@ -12,6 +12,7 @@ from typing import Any
 from lab.engines import common
 from lab.engines.loopback import columns
 from lab.engines.loopback.events import EventListener, EventSource
+from lab.engines.loopback.http import Answering, Asking
 from lab.engines.loopback.hub import WebSocketHub
 from lab.engines.loopback.job import Trouble
 from lab.engines.loopback.outlet import Outlet
@@ -64,9 +65,9 @@ class Sampler:
             due = bisect_right(self.created, parts.site.now())
             yield "producer", due - parts.source.role.next  # type: ignore[attr-defined]
         if parts.broker:
-            yield "broker", parts.broker.role.pending
-        yield "consumer", sum(consumer.role.pending for consumer in parts.consumers)
-        for end in (*parts.servers.values(), *parts.streams, *parts.clients):
+            yield "broker", common.waiting(parts.broker.role)
+        yield "consumer", sum(common.waiting(consumer.role) for consumer in parts.consumers)
+        for end in (*parts.servers.values(), *parts.answering, *parts.clients):
             for place, size in _bytes(end):
                 yield place, size / self.size
 
@@ -84,9 +85,24 @@ def _bytes(end: Any) -> Iterator[tuple[str, float]]:
     if isinstance(end, WebSocketListener) and end.connection:
         yield KERNEL, _unread(end.connection.transport)
         yield RECEIVER, _frames(end.connection)
+    if isinstance(end, Answering | Asking):
+        yield from _http_bytes(end)
     if isinstance(end, EventListener) and end.content:
         yield KERNEL, _unread(end.transport)
         yield RECEIVER, end.content.total_bytes - end.taken
+
+
+def _http_bytes(end: Answering | Asking) -> Iterator[tuple[str, float]]:
+    """Yield how many bytes wait at one end of requests and answers, on the way that messages take.
+
+    The other way there are heads only. What has arrived is read at once, so that no library holds any.
+    """
+    sends = isinstance(end, Answering) == (end.wire.server == "broker")
+    for sock in end.sockets():
+        yield KERNEL, _ask(sock, termios.TIOCOUTQ if sends else termios.FIONREAD)
+    if sends and isinstance(end, Answering):
+        for transport in end.server.transports():
+            yield LIBRARY, transport.get_write_buffer_size()
 
 
 def _in_library(outlet: Outlet) -> int:
@@ -101,18 +117,24 @@ def _frames(connection: Any) -> int:
 
 def _unsent(transport: Any) -> int:
     """Return the bytes in the socket that the peer's system has not taken."""
-    return _ask(transport, termios.TIOCOUTQ) if sys.platform == "linux" else 0
+    return _ask(_socket(transport), termios.TIOCOUTQ)
 
 
 def _unread(transport: Any) -> int:
-    return _ask(transport, termios.FIONREAD)
+    return _ask(_socket(transport), termios.FIONREAD)
 
 
-def _ask(transport: Any, what: int) -> int:
-    """Ask the system about a socket; 0 if it is closed."""
+def _socket(transport: Any) -> Any:
+    return transport.get_extra_info("socket") if transport else None
+
+
+def _ask(sock: Any, what: int) -> int:
+    """Ask the system about a socket; 0 if it is closed, or if the system does not tell."""
     count = array.array("i", [0])
+    if what == termios.TIOCOUTQ and sys.platform != "linux":
+        return 0
     try:
-        fcntl.ioctl(transport.get_extra_info("socket").fileno(), what, count)
+        fcntl.ioctl(sock.fileno(), what, count)
     except (OSError, AttributeError, ValueError):
         return 0
     return count[0]

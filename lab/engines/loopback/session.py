@@ -53,6 +53,7 @@ class Session(Processes):
                 workload.seed,
                 replication,
                 trouble,
+                scenario.socket_buffer or 0,
             )
             try:
                 outcome = self._run(scenario, job).run()

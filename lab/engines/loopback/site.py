@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.engines import common
-from lab.engines.loopback import columns
+from lab.engines.loopback import columns, settings
 from lab.engines.loopback.job import Job
 from lab.faults import Fault, SlowConsumer
 from lab.formats import BadRequest
@@ -23,6 +23,7 @@ class Site:
         self.consumers = job.consumers
         self.ping_interval = job.ping_interval
         self.counting: list[Any] = []  # connections that count what they read
+        self.socket_buffer = job.socket_buffer
         self.dialling = 0  # connections that are being made
         self.loop = asyncio.get_running_loop()
         self.ledger = common.Ledger()
@@ -49,6 +50,11 @@ class Site:
     def now(self) -> float:
         """Return seconds from the start of the run."""
         return time.monotonic() - self.start
+
+    def limit_buffers(self, transport: Any) -> None:
+        """Have the socket of a stream hold as much as the run wants, if it cares."""
+        if self.socket_buffer:
+            settings.limit_buffers(transport.get_extra_info("socket"), self.socket_buffer)
 
     def views(self, name: str) -> list[Any]:
         """Return a view of the column of each consumer; those who share a row have the same."""

@@ -75,6 +75,7 @@ class WebSocketPublisher:
         uri = f"ws://{settings.LOOPBACK}:{self.port}/publish"
         self.connection = await connect(uri, proxy=None, **settings.WEBSOCKET)
         transport = self.connection.transport
+        self.site.limit_buffers(transport)
         self.outlet = Outlet(self.source, 0, self.connection.send, transport)
         self.site.run(self._publish(self.connection, self.outlet))
 
@@ -131,8 +132,9 @@ class WebSocketListener:
         self.connection = await connect(uri, proxy=None, **options)
         if pings:
             self.site.counting.append(self.connection)
-        index = self.consumer.index
-        self.outlet = Outlet(self.consumer, index, self.connection.send, self.connection.transport)
+        index, transport = self.consumer.index, self.connection.transport
+        self.site.limit_buffers(transport)
+        self.outlet = Outlet(self.consumer, index, self.connection.send, transport)
         self.site.run(self._stay(self.connection, self.outlet))
 
     def send(self, message: Any) -> None:

@@ -9,7 +9,7 @@ import simpy
 
 from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
-from lab.engines.simulation.link import Link
+from lab.engines.simulation.link import Link, held_by_libraries
 from lab.engines.simulation.loop import NOTHING, SECOND, Core, EventLoop, charge, depend
 from lab.engines.simulation.prices import FETCH, TYPICAL, Quotes, prices
 from lab.engines.simulation.record import Record
@@ -147,6 +147,10 @@ class Simulation:
 
     def _link(self, sender: Actor, receiver: Actor, consumer: int, wire: Wire) -> Link:
         physics = None if isinstance(wire, Call) else self.physics.link
+        sockets = self.scenario.socket_buffer
+        if physics and sockets and isinstance(wire, Stream):
+            held = sockets + held_by_libraries(wire, float(self.messages.size.mean()))
+            physics = physics.model_copy(update={"buffer": held})
         link = Link(sender, receiver, consumer, next(self.ranks), physics)
         self.links.append(link)
         return link

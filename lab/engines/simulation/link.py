@@ -5,17 +5,36 @@ read enough. A call within one process is a link that costs no time and never fi
 """
 
 from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lab.engines.simulation.loop import ARRIVAL, SECOND, WRITABLE
 from lab.messages import Blocked, Message, Writable
 from lab.physics import LinkPhysics
+from lab.strategies.base import Stream, Wire
 
 if TYPE_CHECKING:
     from lab.engines.simulation.actor import Actor
     from lab.engines.simulation.connection import Connection
 
 UNLIMITED = 2**62
+FRAMES = 16  # messages that a WebSocket's receiver reads ahead
+WRITTEN = 32 * 2**10  # bytes that its sender's library takes before it waits
+EVENTS = 128 * 2**10  # bytes that the receiver of an event stream reads ahead
+RESPONSE = 64 * 2**10  # bytes that its sender's library takes
+
+
+def held_by_libraries(wire: Stream, size: float) -> int:
+    """Return the bytes that the libraries at both ends hold, of messages of `size` bytes."""
+    return int((FRAMES + 1) * size) + WRITTEN if wire.duplex else EVENTS + RESPONSE
+
+
+def read_ahead(wire: Wire, sizes: Sequence[int]) -> int:
+    """Return how many of the messages that arrived, of these sizes, are in the receiver's library."""
+    if isinstance(wire, Stream) and not wire.duplex:
+        return sum(1 for total in accumulate(sizes) if total <= EVENTS)
+    return min(len(sizes), FRAMES)
 
 
 class Link:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lab.engines import common
 from lab.engines.simulation.connection import Connection
-from lab.engines.simulation.link import Link
+from lab.engines.simulation.link import Link, read_ahead
 from lab.engines.simulation.loop import NEVER, SECOND
 from lab.faults import (
     AddedLatency,
@@ -33,6 +33,7 @@ from lab.faults import (
 from lab.messages import Subscribe
 from lab.roles import Log
 from lab.strategies import Start
+from lab.strategies.base import Wire
 from lab.trace import PLACES
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from lab.engines.simulation.engine import Simulation
 
 CHECK = SECOND // 20  # how often it is asked whether all is done
-LIBRARY = 16  # messages that the receiver's library reads ahead
 Action = Callable[[], None]
 
 
@@ -225,16 +225,16 @@ class Trouble:
         source, broker = run.source.role, run.broker.role
         due = bisect_right(run.record.created, now / SECOND)
         ingest = run.source.broker
-        wires = [_waiting(consumer.inlet, now) for consumer in run.consumers]
+        wires = [_waiting(c.inlet, run.strategy.wire, now) for c in run.consumers]
         return [
             now / SECOND,
             due - source.next,
             len(ingest.queue) + len(ingest.held_back),
-            broker.pending,
+            common.waiting(broker),
             sum(wire[0] for wire in wires),
             sum(wire[1] for wire in wires),
             sum(wire[2] for wire in wires),
-            sum(consumer.role.pending for consumer in run.consumers),
+            sum(common.waiting(consumer.role) for consumer in run.consumers),
         ]
 
     def places(self) -> dict[str, NDArray[np.float64]]:
@@ -242,8 +242,10 @@ class Trouble:
         return dict(zip(("time", *PLACES), columns, strict=True)) if self.samples else {}
 
 
-def _waiting(link: Link, now: int) -> tuple[int, int, int]:
+def _waiting(link: Link, wire: Wire, now: int) -> tuple[int, int, int]:
     """Return how many messages are with the sender's library, the kernel, the receiver's library."""
-    counts = [len(getattr(message, "messages", ())) for at, message, _ in link.queue if at <= now]
+    arrived = [(message, size) for at, message, size in link.queue if at <= now]
+    counts = [len(getattr(message, "messages", ())) for message, _ in arrived]
+    ahead = read_ahead(wire, [size for _, size in arrived])
     held = sum(len(getattr(message, "messages", ())) for message, _ in link.held_back)
-    return held, sum(counts[LIBRARY:]), sum(counts[:LIBRARY])
+    return held, sum(counts[ahead:]), sum(counts[:ahead])
