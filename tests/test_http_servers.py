@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -221,6 +222,24 @@ async def test_a_body_that_is_too_large() -> None:
             async with Http(ports["http"]) as http:
                 http.send("POST", "/messages", announced, b"x" * 2000)
                 assert (await http.reply()).status == 413
+
+
+@on_loop
+async def test_who_connects_and_says_nothing_is_cut_off() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "HEAD_DEADLINE", 0.1)
+        async with serving(ShortPoll()) as (_, ports):
+            port = ports["http"]
+            async with Http(port) as silent, Http(port) as slow, Http(port) as good:
+                slow.writer.write(b"GET /records HTTP/1.1\r\nHost: ")  # a head without an end
+                good.send("GET", "/records?offset=0")
+                assert (await good.reply()).status == 204
+                for idle in (silent, slow):
+                    with suppress(ConnectionError):
+                        assert await idle.reader.read() == b""
+                await asyncio.sleep(0.3)
+                good.send("GET", "/records?offset=0")  # who has asked may take its time
+                assert (await good.reply()).status == 204
 
 
 @on_loop

@@ -146,6 +146,16 @@ async def test_pages_in_a_browser_and_unknown_paths_are_refused() -> None:
 
 
 @on_loop
+async def test_who_opens_a_stream_and_does_not_subscribe_is_told_to_go() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "HEAD_DEADLINE", 0.1)
+        async with serving(WebSocketPush()) as (_, ports), stranger(ports) as silent:
+            with pytest.raises(ConnectionClosed):
+                await silent.recv()
+            assert silent.close_reason == "nothing came in 0.1 s"
+
+
+@on_loop
 async def test_peers_that_say_nothing_or_no_http() -> None:
     async with (
         serving(WebSocketPush()) as (side, ports),

@@ -79,7 +79,8 @@ class Reports(Protocol):
 class HttpServer:
     """An aiohttp server, on loopback by default, for whatever routes are added to `app`.
 
-    A request reaches its handler if all `guards` let it pass.
+    A request reaches its handler if all `guards` let it pass. Every `settings.HEAD_DEADLINE` it cuts
+    off who connected before the last look and has not asked for anything yet.
     """
 
     def __init__(
@@ -99,11 +100,15 @@ class HttpServer:
         self.port = port
         self.host = host
         self.options = options
+        self.heard: set[Any] = set()  # connections on which a request came
+        self.silent: set[Any] = set()  # those on which none had come at the last look
+        self.look: asyncio.TimerHandle | None = None
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Have `handler` answer; a `BadRequest` is told as JSON."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
+            self.heard.add(request.protocol)
             try:
                 return await handler(request)
             except BadRequest as error:
@@ -122,7 +127,19 @@ class HttpServer:
         self.runner = web.AppRunner(self.app, **self.options)
         await self.runner.setup()
         await settings.when_free(self._open)
+        self._cut_off_the_silent()
         return int(self.runner.addresses[0][1])
+
+    def _cut_off_the_silent(self) -> None:
+        server = self.runner.server if self.runner else None
+        connections = set(server.connections) if server else set()
+        for each in self.silent & connections - self.heard:
+            if each.transport:
+                each.transport.abort()
+        self.heard &= connections
+        self.silent = connections - self.heard
+        loop = asyncio.get_running_loop()
+        self.look = loop.call_later(settings.HEAD_DEADLINE, self._cut_off_the_silent)
 
     async def _open(self) -> None:
         assert self.runner is not None
@@ -140,6 +157,8 @@ class HttpServer:
         return [transport for transport in found if transport is not None]
 
     async def close(self) -> None:
+        if self.look:
+            self.look.cancel()
         if self.runner:
             await self.runner.cleanup()
 

@@ -1,5 +1,6 @@
 """The broker's WebSocket server: what the source publishes, and streams to consumers."""
 
+import asyncio
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -98,7 +99,7 @@ class WebSocketHub:
                 await broker.accepts()
 
     async def _stream(self, connection: ServerConnection) -> None:
-        first = self.form.decode(text_of(await connection.recv()))
+        first = self.form.decode(text_of(await _first_frame(connection)))
         if not isinstance(first, Subscribe):
             raise BadRequest(400, "subscribe first")
         who = first.consumer
@@ -124,3 +125,11 @@ class WebSocketHub:
             if not isinstance(message, Ack | Nack):
                 raise BadRequest(400, "only acks are understood here")
             self.broker.take(message._replace(consumer=who))
+
+
+async def _first_frame(connection: ServerConnection) -> str | bytes:
+    try:
+        async with asyncio.timeout(settings.HEAD_DEADLINE):
+            return await connection.recv()
+    except TimeoutError:
+        raise BadRequest(408, f"nothing came in {settings.HEAD_DEADLINE:g} s") from None

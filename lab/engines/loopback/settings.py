@@ -23,6 +23,7 @@ LOOPBACK = "127.0.0.1"
 MAX_FRAME = 64 * 2**20
 MAX_BODY = 64 * 2**20
 SEND_DEADLINE = 30.0  # seconds until a peer that stopped reading is given up
+HEAD_DEADLINE = 10.0  # seconds for a new connection to say what it wants, and at most as long again
 BODY_DEADLINE = 10.0  # seconds for the body of a request to follow its head
 PORT_DEADLINE = 2.0  # seconds for a port to become free that a killed process listened on
 
@@ -122,5 +123,6 @@ def described() -> dict[str, Any]:
         "gc": "frozen and off during a run",
         "tcp_nodelay": True,
         "send_deadline": SEND_DEADLINE,
+        "head_deadline": HEAD_DEADLINE,
         "body_deadline": BODY_DEADLINE,
     }
