@@ -10,12 +10,12 @@ scenario = Scenario(
     strategies=[
         LongPoll(max_records=20),
         LongPoll(max_records=20, begin="latest"),
-        LongPoll(max_records=20, from_offset=50),
-        LongPoll(max_records=20, from_time=1.0),
+        LongPoll(max_records=20, from_offset=40),
+        LongPoll(max_records=20, from_time=0.7),
     ],
-    faults=[ConsumerCrash(at=0, duration=1.5)],
+    faults=[ConsumerCrash(at=0, duration=1)],
     replications=2,
-    quick_duration=3,
+    quick_duration=2,
 )
 
 if __name__ == "__main__":
