@@ -134,7 +134,7 @@ def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:
     if scenario.faults or scenario.poison:
         return results
     for strategy in scenario.strategies:
-        transit, round_trip = empty_system(scenario, strategy, costs)
+        transit, round_trip = empty_system(*unbatched(scenario, strategy), costs)
         prediction = theory(scenario, strategy, transit, round_trip)
         if prediction is None:
             continue
@@ -149,6 +149,17 @@ def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:
             )
         )
     return results
+
+
+def unbatched(scenario: Scenario, strategy: Strategy) -> tuple[Scenario, Strategy]:
+    """Return `strategy` with batches of one, so that a message waits for no other, and its scenario.
+
+    What batches wait is for the closed forms to say; the time of the empty system must not hold it.
+    """
+    alone = {"batch_size": 1, "linger": 0.0, "min_records": 1}
+    known = {name: one for name, one in alone.items() if name in type(strategy).model_fields}
+    lone = strategy.model_copy(update=known)
+    return scenario.model_copy(update={"strategies": [lone]}), lone
 
 
 def empty_system(scenario: Scenario, strategy: Strategy, costs: Physics) -> tuple[float, float]:

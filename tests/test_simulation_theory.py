@@ -16,8 +16,10 @@ from lab import (
     Scenario,
     ShortPoll,
     Strategy,
+    Webhook,
     WebSocketPush,
     Workload,
+    compare,
     oracles,
     simulate,
 )
@@ -147,3 +149,20 @@ def test_a_steady_source_and_a_faster_consumer_never_queue() -> None:
     low, high = run(WebSocketPush(), workload, latency)
     assert low == pytest.approx(0.009, abs=1e-9)
     assert high == pytest.approx(0.009, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        WebSocketPush(batch_size=10, linger=0.1),
+        WebSocketPush(batch_size=1000, linger=0.02),
+        Webhook(batch_size=10, linger=0.1),
+        LongPoll(min_records=10, max_wait=0.1),
+    ],
+    ids=lambda s: s.label,
+)
+def test_the_row_of_theory_counts_the_wait_for_a_batch_once(strategy: Strategy) -> None:
+    workload = Workload(arrivals=Poisson(rate=500), duration=10, seed=7)
+    setting = Scenario(workload=workload, strategies=[strategy], replications=1)
+    told, seen = compare(setting, engines=["theory", "simulation"]).results
+    assert told.latency["mean"].mean == pytest.approx(seen.latency["mean"].mean, rel=0.1)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lab.calibration import Sample, disturbed, learning, plan, runs
-from lab.compare import Progress, empty_system, silent
+from lab.compare import Progress, empty_system, silent, unbatched
 from lab.engines.simulation import simulate
 from lab.files import whole_file
 from lab.physics import Calibrated, Physics
@@ -186,7 +186,8 @@ def _theory(
         scenario, strategy = observation.point.scenario, observation.point.strategy
         if scenario.workload != _plain(scenario.workload):
             continue
-        transit, round_trip = empty_system(scenario, strategy, costs.physics.steady())
+        alone = unbatched(scenario, strategy)
+        transit, round_trip = empty_system(*alone, costs.physics.steady())
         prediction = theory(scenario, strategy, transit, round_trip)
         if prediction and "mean" in prediction.latency:
             rate = scenario.workload.arrivals.mean_rate
