@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.faults import Fault
+from lab.guarantees import DELAYS
 from lab.metrics import Run
 from lab.scenario import Scenario, pace, recorded
 from lab.trace import PLACES, STAMPS, Fate, Trace
@@ -109,7 +110,8 @@ def lost_to(trace: Trace, faults: Sequence[Fault], warm_up: bool = False) -> Cou
 
     A message is lost to the first fault that concerns its consumer and is felt at or after its last
     stamp, or, if there is none, to the one that was felt last. A fault is felt until something gets
-    through again: after a reset, that is when the connection was made anew.
+    through again: after a reset, that is when the connection was made anew. What only delays is to
+    blame if nothing breaks.
     """
     stamps = np.array([getattr(trace, name) for name in STAMPS])
     last = np.where(np.isnan(stamps), -np.inf, stamps).max(axis=0)
@@ -117,10 +119,10 @@ def lost_to(trace: Trace, faults: Sequence[Fault], warm_up: bool = False) -> Cou
     found = Counter[str]()
     for consumer in np.unique(trace.consumer[lost]):
         mine = trace.consumer == consumer
+        near = [fault for fault in faults if _concerns(fault, int(consumer))]
+        breaks = [fault for fault in near if not isinstance(fault, DELAYS)]
         known = [
-            (_felt_until(trace, fault, mine), fault.at, str(fault))
-            for fault in faults
-            if _concerns(fault, int(consumer))
+            (_felt_until(trace, fault, mine), fault.at, str(fault)) for fault in breaks or near
         ]
         found.update(_culprit(sorted(known), float(at)) for at in last[lost & mine])
     return found

@@ -8,7 +8,7 @@ from builders import changed, trace, undelivered
 from lab import Periodic, Scenario, WebSocketPush, Workload, simulate
 from lab.compare import compare
 from lab.fates import NO_FAULT, accounts, lost_to, peaks, summary
-from lab.faults import ConnectionReset, ConsumerCrash, LinkDown, LostResponse
+from lab.faults import ConnectionReset, ConsumerCrash, LinkDown, LostResponse, SlowConsumer
 from lab.metrics import Run
 from lab.physics import reference
 from lab.report.aftermath import grids
@@ -48,6 +48,12 @@ def test_a_fault_of_another_consumer_is_not_to_blame() -> None:
     assert lost_to(lost(12), [other, DOWN]) == {str(DOWN): 1}
     ingest = LinkDown(at=1, duration=0.5, link="ingest", consumer=1)
     assert lost_to(lost(12), [ingest, DOWN]) == {str(ingest): 1}
+
+
+def test_what_only_delays_is_to_blame_if_nothing_breaks() -> None:
+    slow = SlowConsumer(at=0.5, duration=0.4)
+    assert lost_to(lost(9, 12), [slow, CRASH]) == {str(CRASH): 2}
+    assert lost_to(lost(9), [slow]) == {str(slow): 1}
 
 
 def test_an_account_adds_up_over_replications() -> None:
