@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from lab.course.questions import lesson_01, lesson_02, lesson_03, lesson_04
+from lab.course.questions import (
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    lesson_09,
+)
 from lab.course.quiz import Question
 
 QUESTIONS: Mapping[int, Sequence[Question]] = {
@@ -10,4 +20,9 @@ QUESTIONS: Mapping[int, Sequence[Question]] = {
     2: lesson_02.QUESTIONS,
     3: lesson_03.QUESTIONS,
     4: lesson_04.QUESTIONS,
+    5: lesson_05.QUESTIONS,
+    6: lesson_06.QUESTIONS,
+    7: lesson_07.QUESTIONS,
+    8: lesson_08.QUESTIONS,
+    9: lesson_09.QUESTIONS,
 }

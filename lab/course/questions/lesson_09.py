@@ -1,0 +1,172 @@
+"""Lesson 9, replay and groups: offsets, late subscribers, retention, partitions of a group."""
+
+import numpy as np
+
+from lab import oracles
+from lab.course.bands import near, over
+from lab.course.quiz import Band, Choice, Number, Question
+from lab.faults import Fault
+from lab.metrics import Run
+from lab.recovery import recovery
+from lab.roles import Log
+from lab.scenario import Scenario
+from lab.strategies import ConsumerGroup
+from lab.trace import Fate, Trace
+
+LOST_SHARE = 0.4
+
+
+def _both(first: Band, second: Band, why: str) -> Band:
+    return Band(min(first.low, second.low), max(first.high, second.high), why)
+
+
+def _scenario(trace: Trace) -> Scenario:
+    return Scenario.read(trace.manifest["scenario"], "manifest")
+
+
+def _rates(trace: Trace) -> tuple[float, float]:
+    """Return λ and μ, in messages a second, as far as μ is the work alone."""
+    workload = _scenario(trace).workload
+    return workload.arrivals.mean_rate, 1 / workload.work.mean
+
+
+def _fault(trace: Trace) -> Fault:
+    return _scenario(trace).faults[0]
+
+
+def _oldest(log: Log) -> Band:
+    return Band(log.start, log.start, "Twelve came, from 0 to 11, and the last five are kept.")
+
+
+def _missed(run: Run) -> Band:
+    trace = run.traces[0]
+    expected = near(_rates(trace)[0] * _fault(trace).duration, 0.03)
+    seen = near(float(np.sum(trace.fate == Fate.LOST)), 0.03)
+    return _both(expected, seen, "All that were created before it came.")
+
+
+def _caught_up(run: Run) -> Band:
+    trace = run.traces[0]
+    (rate, speed), fault = _rates(trace), _fault(trace)
+    expected = rate * fault.duration / (speed - rate)
+    why = "It does 500 a second, and 200 new ones come meanwhile."
+    return _both(near(expected, 0.05), near(recovery(trace, fault).seconds, 0.05), why)
+
+
+def _expired(run: Run) -> Band:
+    trace = run.traces[0]
+    kept = _scenario(trace).retention.count or 0
+    expected = _rates_of_arrival(trace) * _fault(trace).duration - kept
+    seen = float(np.sum(trace.fate == Fate.EXPIRED))
+    return _both(near(expected, 0.03), near(seen, 0.03), "200 came, and the last 100 are kept.")
+
+
+def _rates_of_arrival(trace: Trace) -> float:
+    return _scenario(trace).workload.arrivals.mean_rate
+
+
+def _starts(run: Run) -> Band:
+    trace = run.traces[0]
+    kept = _scenario(trace).retention.age or 0.0
+    expected = oracles.overload_expiry_starts(*_rates(trace), kept)
+    seen = float(trace.at_broker[trace.fate == Fate.EXPIRED].min()) + kept
+    return _both(near(expected, 0.03), near(seen, 0.03), "Until then nothing is lost at all.")
+
+
+def _longest(run: Run) -> Band:
+    strategy = _scenario(run.traces[0]).strategies[0]
+    assert isinstance(strategy, ConsumerGroup)
+    seen = over([float(np.nanmax(trace.latency)) for trace in run.traces], 0.05)
+    why = "Created just after the last sign of life, and done once the partitions have moved."
+    return _both(near(strategy.session_timeout, 0.05), seen, why)
+
+
+def _work(changed: Run) -> Band:
+    rate = _rates_of_arrival(changed.traces[0])
+    why = "1 - μ/λ = 0.4, so μ is 120 a second; a little less work, since it is not all."
+    return near(1e3 / (rate * (1 - LOST_SHARE)), 0.07, why)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Number(
+        "9.1",
+        "What is the lowest offset that can still be read?",
+        "",
+        _oldest,
+        (
+            "Offsets are not counted anew when old records are forgotten.",
+            "The log keeps the last five of the offsets 0 to 11. log.start",
+        ),
+    ),
+    Number(
+        "9.2",
+        "How many messages does the late subscriber miss without a log?",
+        "messages",
+        _missed,
+        ("How many are created in 0.8 s?", "200 · 0.8"),
+    ),
+    Number(
+        "9.3",
+        "With a log: how long after it came has the late subscriber caught up?",
+        "s",
+        _caught_up,
+        (
+            "It lags behind by 160. How fast does that shrink?",
+            "By μ - λ = 300 messages a second.",
+        ),
+    ),
+    Number(
+        "9.4",
+        "How many messages expire unread while the consumer is away?",
+        "messages",
+        _expired,
+        ("How many came, and how many of them are kept?", "200 came; the log keeps 100."),
+    ),
+    Number(
+        "9.5",
+        "After how many seconds does the first message expire unread, if the consumer is too slow for"
+        " good?",
+        "s",
+        _starts,
+        (
+            "Use R/(1 - μ/λ).",
+            "0.5 s / (1 - 150/200)",
+        ),
+    ),
+    Number(
+        "9.6",
+        "How long does the unluckiest message of the group take?",
+        "s",
+        _longest,
+        (
+            "It came to a partition of the dead member. Who works on it, and from when on?",
+            "The partitions move when the session time-out is over.",
+        ),
+    ),
+    Choice(
+        "9.7",
+        "A group with six partitions is given a seventh member. What does it do?",
+        {
+            "a": "nothing: there is no partition left for it, until another member goes",
+            "b": "it takes a seventh of the messages of every partition",
+            "c": "it makes a seventh partition",
+            "d": "it gets a copy of all messages",
+        },
+        "a",
+        "The number of partitions bounds how many members can work.",
+        (
+            "What do members share: messages or partitions?",
+            "Six partitions for seven members.",
+        ),
+    ),
+    Number(
+        "9.8",
+        "With how much work for each message do 40 % expire unread in the long run?",
+        "ms",
+        _work,
+        (
+            "The share is 1 - μ/λ, and λ is 200 a second.",
+            "μ must be 120 a second. How long does each message take then?",
+        ),
+    ),
+)
