@@ -46,7 +46,21 @@ class Choice:
     hints: Sequence[str] = ()
 
 
-Question = Number | Choice
+@dataclass(frozen=True)
+class Task:
+    """A question whose answer is something that was made; `judge` says what is wrong with it.
+
+    `judge` is given the answer and the evidence, and returns "" if nothing is wrong.
+    """
+
+    id: str
+    prompt: str
+    judge: Callable[..., str]
+    why: str = ""
+    hints: Sequence[str] = ()
+
+
+Question = Number | Choice | Task
 
 
 class Quiz:
@@ -79,6 +93,9 @@ class Quiz:
             return
         if isinstance(question, Number):
             right, why = _check_number(question, answer, evidence)
+        elif isinstance(question, Task):
+            wrong = question.judge(answer, **evidence)
+            right, why = not wrong, wrong or question.why
         else:
             right, why = _check_choice(question, answer, evidence)
         if right:

@@ -12,6 +12,10 @@ from lab.course.questions import (
     lesson_07,
     lesson_08,
     lesson_09,
+    lesson_10,
+    lesson_11,
+    lesson_12,
+    lesson_13,
 )
 from lab.course.quiz import Question
 
@@ -25,4 +29,8 @@ QUESTIONS: Mapping[int, Sequence[Question]] = {
     7: lesson_07.QUESTIONS,
     8: lesson_08.QUESTIONS,
     9: lesson_09.QUESTIONS,
+    10: lesson_10.QUESTIONS,
+    11: lesson_11.QUESTIONS,
+    12: lesson_12.QUESTIONS,
+    13: lesson_13.QUESTIONS,
 }
