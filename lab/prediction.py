@@ -38,14 +38,20 @@ SEARCHES = 3  # for the load that saturates, with the calibration's own costs
 LIKELY_SEARCHES = 5  # with those of its ensemble
 STEPS = CENTRAL + LIKELY + SEARCHES + LIKELY_SEARCHES
 MOST = 4_000  # deliveries, or polls, of one run: about
+UNKNOWN = Saturation(NOTHING, Estimate(), Estimate())
 
 
 def predict(
-    scenario: Scenario, costs: Calibrated | Physics | None = None, progress: Progress = silent
+    scenario: Scenario,
+    costs: Calibrated | Physics | None = None,
+    progress: Progress = silent,
+    limits: bool = True,
 ) -> Forecast:
     """Predict every strategy of `scenario` on the machine with `costs`, by default the reference.
 
-    Long scenarios are simulated in part, about `MOST` messages a run.
+    Long scenarios are simulated in part, about `MOST` messages a run. Without `limits` the load that
+    saturates, which takes most of the time, is not searched for: then no caveat can say that it is
+    near.
     """
     if not isinstance(costs, Calibrated):
         costs = Calibrated(costs, {}) if costs else reference()
@@ -55,7 +61,7 @@ def predict(
         def step(done: int, name: str = strategy.label, before: int = STEPS * number) -> None:
             progress(f"predicting {name}", before + done, steps)
 
-        outlooks.append(_outlook(scenario, strategy, costs, step))
+        outlooks.append(_outlook(scenario, strategy, costs, step, limits))
     progress("predicted", steps, steps)
     caveats = promise.of_scenario(scenario, costs, datetime.now().astimezone())
     return Forecast(scenario, outlooks, costs.manifest, caveats)
@@ -113,7 +119,7 @@ class Rehearsal:
         found = list(self._searches(physics, guess))
         first, rates = found[0], [load.throughput if load else math.nan for load in found]
         if first is None:
-            return Saturation(NOTHING, Estimate(), Estimate())
+            return UNKNOWN
         resource = limiting(first, self.strategy, self.physics)
         rate = estimate(rates[:SEARCHES], rates[SEARCHES:])
         if resource.kind == "waiting":
@@ -136,10 +142,14 @@ class Rehearsal:
 
 
 def _outlook(
-    scenario: Scenario, strategy: Strategy, costs: Calibrated, step: Callable[[int], None]
+    scenario: Scenario,
+    strategy: Strategy,
+    costs: Calibrated,
+    step: Callable[[int], None],
+    limits: bool,
 ) -> Outlook:
     runs = Rehearsal(scenario, strategy, costs, step)
-    saturation = runs.saturation()
+    saturation = runs.saturation() if limits else UNKNOWN
     caveats = promise.of_strategy(scenario, saturation)
     if runs.scenario.workload.duration < scenario.workload.duration:
         caveats.append(_in_part(runs.scenario.workload.duration, scenario.workload.duration))

@@ -92,9 +92,9 @@ def test_the_keys_of_a_forecast_come_from_it() -> None:
     asked, told = quiz(lesson_11.QUESTIONS), forecast(0.001)
     assert asked.check("11.1", 1, forecast=told)
     assert asked.check("11.2", 1.333, forecast=told) and not asked.check("11.2", 1, forecast=told)
-    assert [c for c in "abcd" if asked.check("11.3", c, forecast=told)] == ["c"]
-    assert asked.check("11.8", 1700, forecast=told)
-    assert not asked.check("11.8", 2000, forecast=told)
+    assert [c for c in "abcd" if asked.check("11.3", c, limits=told)] == ["c"]
+    assert asked.check("11.8", 1700, limits=told)
+    assert not asked.check("11.8", 2000, limits=told)
 
 
 def test_error_and_noise_come_from_the_measured_runs() -> None:

@@ -45,13 +45,13 @@ def _sure(forecast: Forecast) -> Band:
     return _near(p99.high / p99.low, "The tail is less sure than the middle.")
 
 
-def _limit(forecast: Forecast) -> str:
-    kind = _outlook(forecast, "Webhook").saturation.resource.kind
+def _limit(limits: Forecast) -> str:
+    kind = _outlook(limits, "Webhook").saturation.resource.kind
     return next(letter for letter, name in LIMITS.items() if name == kind)
 
 
-def _end(forecast: Forecast) -> Band:
-    rate = _outlook(forecast, "ServerSent").saturation.rate.value
+def _end(limits: Forecast) -> Band:
+    rate = _outlook(limits, "Webhook").saturation.rate.value
     why = "Beyond it latency multiplies every small error of the costs by 1/(1 - utilisation)."
     return _near(MOST_UTILISATION * rate, why)
 
@@ -111,7 +111,7 @@ QUESTIONS = (
         },
         _limit,
         "More requests at a time help where it is waiting, and do not where it is a core.",
-        ("Read the last column of the forecast.",),
+        ("It was printed, behind 'limited by'.",),
     ),
     Number(
         "11.4",
@@ -149,7 +149,7 @@ QUESTIONS = (
     ),
     Number(
         "11.8",
-        "From which load on, in messages a second, does the lab promise nothing for the event stream?",
+        "From which load on, in messages a second, does the lab promise nothing for the webhook?",
         "messages/s",
         _end,
         (
