@@ -42,6 +42,12 @@ TEMPTING = {  # and the kind of criterion that each does not meet
 }
 
 
+def right(quiz: Quiz, id: str, answer: object, **evidence: object) -> bool:
+    """Check an answer, and say whether it is right."""
+    quiz.check(id, answer, **evidence)
+    return id in quiz.right
+
+
 def missed(brief: Brief, strategy: Strategy) -> set[str]:
     """Return the kinds of criteria that a strategy does not meet in simulation."""
     (run,) = brief.simulate(brief.scenario(strategy))
@@ -71,16 +77,16 @@ def test_what_is_handed_in_must_be_of_the_brief() -> None:
     quiz = Quiz(QUESTIONS, say=lambda text: None)
     design = GOOD["sensors"][0]
     runs = sensors.simulate(sensors.scenario(design, WebSocketPush()))
-    assert quiz.check("13.2", runs[0], brief=sensors)
-    assert not quiz.check("13.2", runs[1], brief=sensors)  # it loses messages
-    assert not quiz.check("13.2", runs[0], brief=prices)  # not its workload
-    assert not quiz.check("13.7", runs[0], brief=sensors)  # not measured
+    assert right(quiz, "13.2", runs[0], brief=sensors)
+    assert not right(quiz, "13.2", runs[1], brief=sensors)  # it loses messages
+    assert not right(quiz, "13.2", runs[0], brief=prices)  # not its workload
+    assert not right(quiz, "13.7", runs[0], brief=sensors)  # not measured
     easier = sensors.scenario(design, WebSocketPush()).model_copy(update={"faults": []})
-    assert not quiz.check("13.1", easier, brief=sensors)
-    assert quiz.check("13.1", sensors.scenario(design, WebSocketPush()), brief=sensors)
-    assert not quiz.check("13.2", sensors.simulate(easier)[0], brief=sensors)
+    assert not right(quiz, "13.1", easier, brief=sensors)
+    assert right(quiz, "13.1", sensors.scenario(design, WebSocketPush()), brief=sensors)
+    assert not right(quiz, "13.2", sensors.simulate(easier)[0], brief=sensors)
     for nothing in (..., None, "good", 1):
-        assert not quiz.check("13.2", nothing, brief=sensors)
+        assert not right(quiz, "13.2", nothing, brief=sensors)
 
 
 def test_the_rival_must_miss_what_is_said_of_it() -> None:
@@ -88,8 +94,8 @@ def test_the_rival_must_miss_what_is_said_of_it() -> None:
     quiz = Quiz(QUESTIONS, say=lambda text: None)
     runs = sensors.simulate(sensors.scenario(GOOD["sensors"][0], WebSocketPush()))
     lost, again, *_ = (criterion.name for criterion in sensors.criteria)
-    assert quiz.check("13.5", lost, brief=sensors, runs=runs)
-    assert not quiz.check("13.5", again, brief=sensors, runs=runs)
-    assert not quiz.check("13.5", lost, brief=sensors, runs=runs[:1])
+    assert right(quiz, "13.5", lost, brief=sensors, runs=runs)
+    assert not right(quiz, "13.5", again, brief=sensors, runs=runs)
+    assert not right(quiz, "13.5", lost, brief=sensors, runs=runs[:1])
     good = [*runs[:1], *sensors.simulate(sensors.scenario(GOOD["sensors"][1]))]
-    assert not quiz.check("13.5", lost, brief=sensors, runs=good)
+    assert not right(quiz, "13.5", lost, brief=sensors, runs=good)

@@ -1,17 +1,5 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # Lesson 12: Find the planted bug
+# # Lesson 12. Find the planted bug
 #
 # Five programs, A to E. Each makes a promise, each has one bug, and each passes the tests that its
 # author thought of. You are the second reader, and you may break things.
@@ -23,13 +11,13 @@
 # - read a checker's finding and the trace behind it, down to the single message;
 # - say what a test without faults has shown.
 #
-# **You need** lessons 8 and 9. Time: 45 minutes. Everything here is simulated, and quick.
+# It takes about 60 minutes, and builds on lessons 8 and 9. Everything here is simulated, and quick.
 
 # %%
 import numpy as np
 
 from lab import check, plots
-from lab.course import hunt, lesson
+from lab.course import gap, hunt, lesson, show
 from lab.trace import Fate
 
 quiz = lesson(12)
@@ -46,7 +34,7 @@ for letter, claim in hunt.CLAIMS.items():
 
 
 # %%
-def show(letter, *faults, sound=False):
+def attempt(letter, *faults, sound=False):
     """Run a program, and print what became of its messages and what the checker says."""
     trace = hunt.run(letter, *faults, sound=sound)
     fates = {f.name.lower(): int((trace.fate == f).sum()) for f in Fate if (trace.fate == f).any()}
@@ -57,7 +45,7 @@ def show(letter, *faults, sound=False):
     return trace
 
 
-a = show("A")
+a = attempt("A")
 
 # %% [markdown]
 # A is clean, as its author said: without a fault every message arrives once.
@@ -71,37 +59,42 @@ for name, faults in hunt.FAULTS.items():
     print(f"{name:<28}", *faults)
 
 # %% [markdown]
-# **Predict first.** For each program, which fault would show that its promise is broken? One fault for
-# each; do not run anything yet.
+# **Predict first.** For each program, which fault would show that its promise is broken? One name for
+# each, in quotes; do not run anything yet. And how many of the five bugs will show without any fault?
 
 # %%
-# my_faults = {"A": ..., "B": ..., "C": ..., "D": ..., "E": ...}
+# fault_for_a = ...
+# fault_for_b = ...
+# fault_for_c = ...
+# fault_for_d = ...
+# fault_for_e = ...
+# predicted = ...
 ### BEGIN SOLUTION
-my_faults = {
-    "A": "consumer crash",
-    "B": "slow consumer",
-    "C": "lost answer to the producer",
-    "D": "link down",
-    "E": "nothing",
-}
+fault_for_a = "consumer crash"
+fault_for_b = "slow consumer"
+fault_for_c = "lost answer to the producer"
+fault_for_d = "link down"
+fault_for_e = "nothing"
+predicted = 1
 ### END SOLUTION
 
 # %% [markdown]
 # ## 3. Hunt
 #
-# Now run your experiments, for instance `show("A", *hunt.FAULTS["slow consumer"])`. What the sound
+# Now run your experiments, for instance `attempt("A", *hunt.FAULTS["slow consumer"])`. What the sound
 # program does under the same fault is a good second question. When you have found the fault that
 # breaks A, keep the traces of both: `broken` with the bug, `sound` without it.
 
 # %%
-# broken, sound = ..., ...
+# broken = ...
+# sound = ...
 ### BEGIN SOLUTION
 for letter in hunt.CLAIMS:
     for name, faults in hunt.FAULTS.items():
         if check(hunt.run(letter, *faults)):
             print(f"{letter} under {name}:")
-            show(letter, *faults)
-            show(letter, *faults, sound=True)
+            attempt(letter, *faults)
+            attempt(letter, *faults, sound=True)
 broken = hunt.run("A", *hunt.FAULTS["consumer crash"])
 sound = hunt.run("A", *hunt.FAULTS["consumer crash"], sound=True)
 ### END SOLUTION
@@ -143,7 +136,7 @@ quiz.check("12.3", answer)
 # The figure shows how far the broker was, and how far its consumer. Shaded is the time of the fault.
 
 # %%
-plots.offsets([broken, sound]) if broken is not ... else None
+show(plots.offsets([broken, sound])) if broken is not ... else None
 
 # %% [markdown]
 # First the program with the bug, then the sound one. Both lose time; a gap between the lines that
@@ -248,10 +241,19 @@ quiz.check("12.11", answer, slow=hunt.run("E"))
 #
 # ## 4. What did your predictions miss?
 #
-# Compare your table from section 2 with what you found.
+# The next cell tries the faults of your predictions. An empty list means that the bug did not show.
 
 # %%
-print(my_faults)
+chosen = (fault_for_a, fault_for_b, fault_for_c, fault_for_d, fault_for_e)
+for letter, fault in zip(hunt.CLAIMS, chosen, strict=True):
+    if fault in hunt.FAULTS:
+        kinds = sorted(
+            {violation.kind for violation in check(hunt.run(letter, *hunt.FAULTS[fault]))}
+        )
+        print(f"{letter} under {fault}: {kinds}")
+    else:
+        print(f"{letter}: no prediction, or no fault of that name")
+gap(predicted, "of five", found=sum(bool(check(hunt.run(letter))) for letter in hunt.CLAIMS))
 
 # %%
 quiz.ask("12.12")

@@ -1,17 +1,5 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # Lesson 13: Design for a brief
+# # Lesson 13. Design for a brief
 #
 # An open project. Somebody tells you what they need; you choose how to deliver it, predict what
 # it will do, run it, and defend it with figures. There is more than one good answer, and there are
@@ -24,12 +12,13 @@
 # - predict a figure, measure it, and say how far off you were;
 # - write down a decision so that somebody else can check it.
 #
-# **You need** lessons 3 to 9. Time: two hours, alone or in pairs; a week if the report is marked.
+# It takes about two hours, alone or in pairs, and a week if the report is marked. It builds on
+# lessons 3 to 9.
 
 # %%
 import lab
 from lab import plots
-from lab.course import lesson
+from lab.course import gap, lesson, show
 from lab.course.briefs import BRIEFS
 from lab.course.questions.lesson_13 import p90
 from lab.metrics import summarise_run
@@ -142,7 +131,7 @@ quiz.check("13.4", answer, brief=brief)
 # Where does the time go? The figure shows the mean latency of each strategy in parts.
 
 # %%
-plots.anatomy([summarise_run(run) for run in runs]) if runs else None
+show(plots.anatomy([summarise_run(run) for run in runs])) if runs else None
 
 # %% [markdown]
 # ## 4. Against a rival
@@ -206,19 +195,18 @@ answer = max(predicted / found, found / predicted)
 quiz.check("13.8", answer, predicted=predicted, measured=measured)
 
 # %%
-plots.ecdf([*runs[:1], *measured[:1]]) if runs and measured else None
+if runs and measured:
+    gap(predicted, "s", simulated=p90(runs[0]), measured=p90(measured[0]))
+show(plots.ecdf([*runs[:1], *measured[:1]])) if runs and measured else None
 
-# %% [markdown]
-# ### BEGIN SOLUTION
+# %% [markdown] tags=["solution"]
 # ## For the teacher: the other two briefs
 #
 # These are not the only solutions. For the sensors, `WebSocketPush(replay=True)`,
 # `ServerSentEvents()`, `ShortPoll(interval=0.2, timeout=0.4)` and a long poll with `min_records=10`
 # are as good by the criteria; then the defence must say who listens, and what a frame costs a radio.
-# ### END SOLUTION
 
-# %%
-### BEGIN SOLUTION
+# %% tags=["solution"]
 # Few credits: what is sent and not yet worked on grows old in a socket, out of the broker's reach.
 prices = BRIEFS["prices"]
 prices.simulate(
@@ -235,7 +223,6 @@ invoices.simulate(
         lab.Webhook(**partner, idempotent=True, attempts=20, timeout=1), lab.Webhook(**partner)
     )
 )
-### END SOLUTION
 
 # %% [markdown]
 # ## 6. Defend it

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lab.course.bands import near
 from lab.course.quiz import Band, Choice, Number
 from lab.metrics import Interval
 from lab.trace import Floats, Trace
 
 SURE = 1.96  # standard deviations on either side that hold 95 %
-CLOSE = 0.03  # of a value that is read off or worked out
 SHOWN = 0.5  # of the stall: a figure that large shows it
 
 
@@ -21,11 +21,6 @@ def quantile_band(latency: Floats, share: float, why: str = "") -> Band:
     low = max(0, math.floor(count * share - spread))
     high = min(count - 1, math.ceil(count * share + spread))
     return Band(float(ordered[low]), float(ordered[high]), why)
-
-
-def around(value: float, why: str = "", share: float = CLOSE) -> Band:
-    """Return the band of `share` on either side of `value`."""
-    return Band(value * (1 - share), value * (1 + share), why)
 
 
 def _p995(trace: Trace) -> Band:
@@ -43,7 +38,7 @@ def _left_out(trace: Trace, kept: Sequence[int]) -> Band:
     start, end = fault["at"], fault["at"] + fault["duration"]
     met = np.flatnonzero((trace.created >= start) & (trace.created < end))
     missing = len(np.setdiff1d(met, kept))
-    return around(missing, "It took one sample of the stall. The others it never sent.", 0.01)
+    return near(missing, 0.01, "It took one sample of the stall. The others it never sent.")
 
 
 def _how_wrong(trace: Trace, kept: Sequence[int]) -> Band:
@@ -74,7 +69,7 @@ def _bias(means: Sequence[float], theory: float) -> Band:
 
 
 def _beyond(samples: int) -> Band:
-    return around(samples / 1000, "Less than one message: what is printed is about the maximum.")
+    return near(samples / 1000, why="Less than one message: what is printed is about the maximum.")
 
 
 def _apart(means_a: Sequence[float], means_b: Sequence[float]) -> str:

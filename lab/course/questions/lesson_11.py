@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lab.course.bands import near
 from lab.course.quiz import Band, Choice, Number
 from lab.forecast import Forecast, Outlook
 from lab.metrics import Run
@@ -20,10 +21,6 @@ def _outlook(forecast: Forecast, name: str) -> Outlook:
     return next(o for o in forecast.outlooks if o.strategy.startswith(name))
 
 
-def _near(value: float, why: str = "", share: float = READ) -> Band:
-    return Band(value * (1 - share), value * (1 + share), why)
-
-
 def medians(run: Run) -> list[float]:
     """Return the median latency of each replication, in seconds."""
     return [float(np.median(trace.latency[trace.counted])) for trace in run.traces]
@@ -37,12 +34,12 @@ def error(forecast: Forecast, run: Run) -> float:
 
 def _poll_to_push(forecast: Forecast) -> Band:
     poll, push = (_outlook(forecast, n).latency["p50"].value for n in ("ShortPoll", "ServerSent"))
-    return _near(poll / push, "Half of the interval is spent waiting for the next poll.")
+    return near(poll / push, READ, "Half of the interval is spent waiting for the next poll.")
 
 
 def _sure(forecast: Forecast) -> Band:
     p99 = _outlook(forecast, "Webhook").latency["p99"]
-    return _near(p99.high / p99.low, "The tail is less sure than the middle.")
+    return near(p99.high / p99.low, READ, "The tail is less sure than the middle.")
 
 
 def _limit(limits: Forecast) -> str:
@@ -53,7 +50,7 @@ def _limit(limits: Forecast) -> str:
 def _end(limits: Forecast) -> Band:
     rate = _outlook(limits, "Webhook").saturation.rate.value
     why = "Beyond it latency multiplies every small error of the costs by 1/(1 - utilisation)."
-    return _near(MOST_UTILISATION * rate, why)
+    return near(MOST_UTILISATION * rate, READ, why)
 
 
 def _error(forecast: Forecast, measured: Sequence[Run]) -> Band:
@@ -82,7 +79,7 @@ def _inside(forecast: Forecast, measured: Sequence[Run]) -> Band:
 
 def _other_machine(forecast: Forecast, elsewhere: Mapping[str, float]) -> Band:
     push = _outlook(forecast, "ServerSent")
-    return _near(elsewhere[push.strategy] / push.latency["p50"].value)
+    return near(elsewhere[push.strategy] / push.latency["p50"].value, READ)
 
 
 QUESTIONS = (

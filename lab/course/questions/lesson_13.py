@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.course.bands import near
 from lab.course.briefs import BRIEFS, Brief, Kind
 from lab.course.quiz import Band, Number, Task
 from lab.metrics import Run
@@ -76,7 +77,7 @@ def _price(brief: Brief, runs: Sequence[Run]) -> Band:
         for run in (runs[0], runs[-1])
     ]
     ratio = costs[1] / costs[0]
-    return Band(ratio * (1 - CLOSE), ratio * (1 + CLOSE), "Below 1 the rival is cheaper.")
+    return near(ratio, CLOSE, "Below 1 the rival is cheaper.")
 
 
 def p90(run: Run) -> float:
@@ -88,7 +89,7 @@ def _missed(predicted: float, measured: Sequence[Run]) -> Band:
     found = p90(measured[0])
     factor = max(predicted / found, found / predicted)
     why = "A factor below 1.5 is good; a larger one is a question to your picture of the design."
-    return Band(factor * (1 - CLOSE), factor * (1 + CLOSE), why)
+    return near(factor, CLOSE, why)
 
 
 QUESTIONS = (
