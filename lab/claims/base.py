@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from matplotlib.figure import Figure
 
 from lab.metrics import Interval, Metrics, Run, plain, summarise
+from lab.physics import Physics
 from lab.plots.series import Series
 from lab.scenario import Scenario
 from lab.trace import Trace
@@ -67,6 +68,11 @@ class Bench(Protocol):
 
     @property
     def quick(self) -> bool: ...
+
+    @property
+    def costs(self) -> Physics | None:
+        """What the simulation charges; None where real connections are measured."""
+        ...
 
     def run(self, scenario: Scenario) -> dict[str, Run]:
         """Return the runs of all strategies, by label, each with all replications and checked.

@@ -39,6 +39,7 @@ class Memory:
     ) -> None:
         self.engine = engine
         self.quick = quick
+        self.costs: Physics | None = None
         self.violations: list[str] = []
         self.runs = 0
         self.disturbed = 0
@@ -83,7 +84,9 @@ def simulation(costs: Physics, quick: bool = False, told: Told = untold) -> Memo
     def run_one(scenario: Scenario, strategy: Strategy, replication: int) -> Trace:
         return simulate(scenario, strategy, costs, replication)
 
-    return Memory("simulation", run_one, quick, told)
+    bench = Memory("simulation", run_one, quick, told)
+    bench.costs = costs
+    return bench
 
 
 @contextmanager
