@@ -8,7 +8,9 @@ from lab.claims import (
     efficiency,
     fan_out,
     freshness,
+    immutable,
     inserts,
+    listening,
     missed,
     overload,
     poll_first,
@@ -37,6 +39,8 @@ CLAIMS: tuple[Claim, ...] = (
     busy_poll.CLAIM,
     inserts.CLAIM,
     status_acks.CLAIM,
+    listening.CLAIM,
+    immutable.CLAIM,
 )
 
 __all__ = ["CLAIMS", "Amount", "Bench", "Claim", "Finding"]

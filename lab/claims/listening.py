@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -223,19 +224,28 @@ def _row(axes: Axes, row: int, label: str, engine: str, known: Mapping[str, floa
         start, end = SIDES.index(asker), SIDES.index(listener)
         gap = 0.08 if end > start else -0.08
         line = "--" if measured else "-"
-        arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "linestyle": line}
+        arrow: dict[str, Any] = {
+            "arrowstyle": "-|>",
+            "color": colour,
+            "linewidth": 2,
+            "linestyle": line,
+        }
         axes.annotate("", (end - gap, at), (start + gap, at), arrowprops=arrow)
 
 
 def _legend(findings: Findings) -> list[Line2D]:
     said = {"simulation": "declared by the wires", "loopback": f"{ENGINES['loopback']} (/proc)"}
-    lines = {"simulation": "-", "loopback": "--"}
     handles = [
-        Line2D([], [], color=LOOKS[e], linestyle=lines[e], linewidth=2, label=said[e])
+        Line2D([], [], color=LOOKS[e], linestyle=style.LINES[e], linewidth=2, label=said[e])
         for e in findings
     ]
     for face, text in ((style.GREY, "listens"), ("white", "does not listen")):
-        square = {"marker": "s", "linestyle": "", "markersize": 12, "markerfacecolor": face}
+        square: dict[str, Any] = {
+            "marker": "s",
+            "linestyle": "",
+            "markersize": 12,
+            "markerfacecolor": face,
+        }
         handles.append(Line2D([], [], color=style.GREY, label=text, **square))
     return handles
 

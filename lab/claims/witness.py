@@ -13,14 +13,12 @@ from typing import Any
 from lab.formats import HttpRequest, HttpResponse, Payloads, Text
 from lab.messages import Deliver, Message, Records
 from lab.strategies import (
-    Exchange,
     HttpIngest,
     LongPoll,
     PollThenPull,
     ServerSentEvents,
     ShortPoll,
     Strategy,
-    Stream,
     Webhook,
     WebSocketPush,
 )
@@ -85,7 +83,7 @@ class Witnessed(Strategy):
 
     @property
     def wire(self) -> Any:
-        wire: Stream | Exchange = super().wire  # type: ignore[safe-super, assignment]
+        wire: Any = super().wire  # type: ignore[safe-super]
         return replace(wire, format=Witness(wire.format, self.path))
 
 
