@@ -16,16 +16,19 @@ from lab.show import ENGINES, number, wrap
 COLOURS = {"simulation": style.BLUE, "loopback": style.ORANGE, "theory": style.GREY}
 HATCHES = {"simulation": "", "loopback": "//", "theory": ".."}
 LABEL_WIDTH = 30  # characters
-ROW = 0.78  # inches
+ROW, PANEL = 0.78, 4.5  # inches: the height of a row, the width of a panel
 
 
-def bars(drawn: SeriesByEngine, panels: Sequence[Panel], title: str = "") -> Figure:
+def bars(
+    drawn: SeriesByEngine, panels: Sequence[Panel], title: str = "", width: float = PANEL
+) -> Figure:
     """Draw the first point of each series as a bar, a row for each name, a panel for each metric.
 
-    Whiskers are 95 % intervals. The value stands at the end of each bar.
+    Whiskers are 95 % intervals. The value stands at the end of each bar, a dash where it is unknown.
+    `width` is that of a panel in inches.
     """
     rows = names(drawn)
-    figure = style.slide(max(12.0, 4.0 + 4.5 * len(panels)), max(5.0, 2.4 + ROW * len(rows)))
+    figure = style.slide(max(12.0, 4.0 + width * len(panels)), max(5.0, 2.4 + ROW * len(rows)))
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for panel, axes in zip(panels, grid, strict=True):
         _panel(axes, panel, drawn, rows)
@@ -67,6 +70,7 @@ def _bar(
     axes: Axes, value: Interval, scale: float, place: float, height: float, engine: str
 ) -> None:
     if math.isnan(value.mean):
+        axes.text(0, place, f" {number(math.nan)}", va="center", fontsize=style.SMALL)
         return
     axes.barh(
         place,

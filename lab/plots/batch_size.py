@@ -1,18 +1,19 @@
 """Throughput against batch size, and the latency that a larger batch costs."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.metrics import UNKNOWN, Interval, Run, summarise
 from lab.plots import style
-from lab.plots.marks import entry
-from lab.show import wrap
+from lab.plots.series import Panel, Series
+from lab.plots.sweep import sweep
+from lab.show import ENGINES
 from lab.strategies import STRATEGIES
 
+SWEPT = "batch size (messages)"
 KNOBS = ("batch_size", "min_records", "max_records")  # of which the first that is set counts
 
 
@@ -31,25 +32,26 @@ def batch_size(points: Sequence[Run | Batch], latency: str = "median latency") -
 
     `points` are runs whose strategies differ in the size of their batches only (throughput is what
     they achieved, messages per second; latency is the median), or batches; `latency` says what the
-    latency of those is. Strategies have colours and markers; simulated points are joined by solid
-    lines, measured ones by dashed lines and hollow. Axes are logarithmic.
+    latency of those is. Strategies have colours and markers; simulated points are filled on solid
+    lines, measured ones hollow on dashed lines. Axes are logarithmic.
     """
     batches = sorted(_batches(points), key=lambda batch: batch.size)
-    known = style.looks(batch.strategy for batch in batches)
-    timed = [b for b in batches if b.latency.mean > 0]
-    figure = style.slide()
-    grid = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]
-    unit = style.unit_for(max((b.latency.mean for b in timed), default=1.0))
-    _draw(grid[0], batches, known, lambda batch: batch.throughput, 1.0)
-    style.dress(grid[0], "", "batch size (messages)", "throughput (messages per second)")
-    if timed:
-        _draw(grid[1], timed, known, lambda batch: batch.latency, unit.scale)
-        style.dress(grid[1], "", "batch size (messages)", f"{latency} ({unit.name})")
-    style.headline(figure, "What does a larger batch buy?")
-    if not batches:
-        style.say_empty(grid[0])
-    style.legend(figure, _legend(known, batches), "outside lower center", columns=3)
-    return figure
+    longest = max((b.latency.mean for b in batches if b.latency.mean > 0), default=0.0)
+    unit = style.unit_for(longest or 1.0)
+    panels = [Panel("", "throughput (messages per second)", SWEPT, "throughput")]
+    if longest:
+        panels.append(Panel("", f"{latency} ({unit.name})", SWEPT, "latency", unit.scale))
+    engines = [e for e in ENGINES if any(batch.engine == e for batch in batches)]
+    drawn = {engine: list(_series(batches, engine)) for engine in engines}
+    return sweep(drawn, panels, "What does a larger batch buy?")
+
+
+def _series(batches: Sequence[Batch], engine: str) -> Iterator[Series]:
+    mine = [batch for batch in batches if batch.engine == engine]
+    for strategy in dict.fromkeys(batch.strategy for batch in mine):
+        some = [batch for batch in mine if batch.strategy == strategy]
+        yield Series(strategy, [(b.size, b.throughput) for b in some], "throughput")
+        yield Series(strategy, [(b.size, b.latency) for b in some], "latency")
 
 
 def batch_of(run: Run) -> Batch:
@@ -87,34 +89,3 @@ def _batches(points: Sequence[Run | Batch]) -> Iterator[Batch]:
             yield point
         elif point.traces:
             yield batch_of(point)
-
-
-def _draw(
-    axes: Axes,
-    batches: Sequence[Batch],
-    known: dict[str, style.Look],
-    value: Callable[[Batch], Interval],
-    scale: float,
-) -> None:
-    """Draw a line with bars for each strategy and engine."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    for strategy, engine in dict.fromkeys((b.strategy, b.engine) for b in batches):
-        mine = [b for b in batches if (b.strategy, b.engine) == (strategy, engine)]
-        style.error_line(
-            axes,
-            [float(b.size) for b in mine],
-            [value(b) for b in mine],
-            known[strategy],
-            engine,
-            scale,
-        )
-    if batches:
-        for axis in (axes.xaxis, axes.yaxis):
-            style.log_ticks(axis)
-
-
-def _legend(known: dict[str, style.Look], batches: Sequence[Batch]) -> list[Any]:
-    present = {batch.engine for batch in batches}
-    names = [entry(wrap(name), look) for name, look in known.items()]
-    return [*names, *style.engine_lines(present)]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ UNDECIDED = "="  # its letter
 class Contest(NamedTuple):
     """One square of the map: the scores of all strategies at `x` and `y` on one engine.
 
-    `scores` are means with 95 % intervals; the smallest is best.
+    `scores` are means with 95 % intervals, all in the same unit; the smallest is best.
     """
 
     x: float
@@ -41,12 +42,15 @@ def contest(
 ) -> Contest:
     """Return the contest between `runs` of one engine, by a metric of which less is better.
 
-    `names` makes the contenders' names of the labels: those whose knob is an axis of the map have
-    another label in each square.
+    In each replication all had the same messages. So each is compared with the mean of all in that
+    replication: scores are shares of it, and what hits all alike is not in their intervals. `names`
+    makes the contenders' names of the labels: those whose knob is an axis of the map have another
+    label in each square.
     """
+    values = np.array([[metric(summarise(trace)) for trace in run.traces] for run in runs])
+    shares = values / values.mean(axis=0)
     scores = {
-        names(run.strategy): Interval.over(metric(summarise(trace)) for trace in run.traces)
-        for run in runs
+        names(run.strategy): Interval.over(mine) for run, mine in zip(runs, shares, strict=True)
     }
     return Contest(x, y, runs[0].engine, scores)
 

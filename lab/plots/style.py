@@ -8,10 +8,9 @@ dotted one.
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
@@ -20,7 +19,6 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lab.metrics import Interval
 from lab.show import ENGINES, number, wrap
 from lab.trace import Trace
 
@@ -161,38 +159,6 @@ def dark(colour: str) -> tuple[float, float, float]:
     """Return `colour` dark enough for text on white."""
     red, green, blue = to_rgb(colour)
     return red * 0.65, green * 0.65, blue * 0.65
-
-
-def error_line(
-    axes: Axes,
-    x: Sequence[float],
-    values: Sequence[Interval],
-    look: Look,
-    engine: str,
-    scale: float = 1.0,
-) -> None:
-    """Draw intervals at `x`, times `scale`: a bar each, and a line through their means.
-
-    Simulated marks are filled on a solid line, measured ones hollow, edged in black, on a dashed
-    line, theory is dotted without marks. A bound that is unknown has no bar.
-    """
-    measured = engine == "loopback"
-    means = np.array([value.mean for value in values], dtype=float) * scale
-    bars = np.array([[value.mean - value.low, value.high - value.mean] for value in values])
-    axes.errorbar(
-        x,
-        means,
-        yerr=bars.reshape(-1, 2).T * scale,
-        color=look.colour,
-        linestyle=LINES[engine],
-        linewidth=1.6 if measured else 2.2,
-        marker="" if engine == "theory" else look.marker,
-        markersize=9 if measured else 7,
-        markerfacecolor="white" if measured else look.colour,
-        markeredgecolor=BLACK if measured else look.colour,
-        ecolor=BLACK if measured else look.colour,
-        capsize=4,
-    )
 
 
 def strategy_lines(known: dict[str, Look]) -> list[Line2D]:
