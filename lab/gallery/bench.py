@@ -8,6 +8,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from lab.calibration import disturbed
 from lab.checks import check
 from lab.compare import Progress, silent
 from lab.engines.simulation import simulate
@@ -37,6 +38,13 @@ class Found:
     runs: dict[str, list[Run]] = field(default_factory=dict)
     idle: list[IdleCost] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+
+    @property
+    def disturbed(self) -> tuple[int, int]:
+        """How many measured runs were disturbed from outside, and how many there were."""
+        measured = [t for some in self.runs.values() for r in some for t in r.traces]
+        measured = [t for t in measured if t.manifest["engine"] == "loopback"]
+        return sum(disturbed(t.manifest.get("background")) for t in measured), len(measured)
 
     def of(self, *names: str) -> list[Run]:
         """Return the runs of these scenarios, the engines of a strategy side by side."""

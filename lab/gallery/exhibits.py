@@ -182,8 +182,8 @@ EXHIBITS = (
         "Latency against load",
         "What happens to latency when the load comes close to what the consumer can do?",
         "The hockey stick: nearly flat for a long time, then steep. The webhook's limit comes earlier,"
-        " as each message holds the consumer for a round trip, too. Theory knows nothing of the costs"
-        " of hops that queue.",
+        " as each message holds the consumer for a round trip, too. Theory is that of long runs: close"
+        " to the limit the short ones here stay below its p99.",
         "Poisson arrivals at 20 to 225 messages a second, work exponential with mean 4 ms, which fills"
         " the consumer at 250 a second; 5 s, 3 measured and 9 simulated replications.",
         _load,
@@ -223,8 +223,9 @@ EXHIBITS = (
         "lag",
         "Lag and queue over time",
         "How far behind is a consumer that is slow for a while, and where do its messages wait?",
-        "With push the whole lag lies in the queue of the slow consumer; with pull at most one answer"
-        " does, and the rest waits at the broker. The other consumer notices nothing.",
+        "The lag of the slow consumer is the same with push and pull. Its queue is not: push fills it to"
+        " its bound (16 messages) and then the sockets, while a poll takes one answer of at most 50 and"
+        " asks again when it is done. The other consumer notices nothing.",
         BEHIND_SETTING,
         _lag,
         _behind,
@@ -233,7 +234,9 @@ EXHIBITS = (
         "places",
         "Where messages wait",
         "In which place do how many messages wait?",
-        "The same runs, by place: with push the consumer's side fills up, with pull the broker.",
+        "The same runs, by place. With push what waits has left the broker: it is in sockets (kernel)"
+        " and libraries on its way, and lost if the connection is. With pull the broker keeps it. How"
+        " much the receiver's library takes from the kernel at once differs between model and machine.",
         BEHIND_SETTING,
         _places,
         _behind,

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from lab.files import whole_file
 from lab.gallery.exhibits import EXHIBITS, Exhibit
 from lab.report.markdown import escape
 from lab.show import ENGINES
 
-WIDTH = 1200  # pixels
+WIDTH, PALETTE = 1200, 128  # pixels, colours
 INDEX, NOTES = "README.md", "gallery.json"
 TITLE = "Gallery"
 INTRODUCTION = (
@@ -24,11 +25,12 @@ INTRODUCTION = (
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as PNG, `WIDTH` pixels wide."""
-    buffer = io.BytesIO()
-    dots = WIDTH / figure.get_size_inches()[0]
-    figure.savefig(buffer, format="png", dpi=dots, metadata={"Software": None})
-    return buffer.getvalue()
+    """Return a figure as PNG, `WIDTH` pixels wide, with a palette: a third as many bytes."""
+    plain, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(plain, format="png", dpi=WIDTH / figure.get_size_inches()[0])
+    with Image.open(plain) as image:
+        image.convert("RGB").quantize(PALETTE).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def save(

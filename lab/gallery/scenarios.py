@@ -62,10 +62,10 @@ BEHIND = Scenario(
 # The work alone fills a consumer at 250 messages a second.
 WORK = 0.004
 LOADS = (20, 50, 80, 110, 130, 150, 170, 190, 210, 225)
-MEASURED_LOADS = (20, 80, 130, 190, 225)
-WEBHOOK_LOADS = 140  # no more: each message holds the consumer for a round trip, too
+MEASURED_LOADS = (20, 80, 130, 170, 210)
+WEBHOOK_LOADS = 170  # no more: each message holds the consumer for a round trip, too
 
-BATCHES = (1, 3, 10, 30, 100)
+BATCHES = (1, 4, 10, 40, 100)  # they divide the flood: the last batch is full, too
 FLOOD, CALM = 20_000.0, 200.0  # messages a second
 
 # Maps: rates per second, poll intervals and work per message in seconds.
