@@ -17,11 +17,14 @@ from lab.claims import (
     freshness,
     missed,
     overload,
+    rare,
     rates,
+    readings,
     speed,
 )
 from lab.claims import rate_limit as limits
 from lab.claims.base import Finding, bracket, clears, crossing, geometric, ratio, weigh
+from lab.idle import IdleCost
 from lab.metrics import Interval, Run
 from lab.strategies import ShortPoll, Strategy
 from lab.trace import Fate
@@ -118,6 +121,34 @@ def test_connections(made: int, verdict: str) -> None:
     some = runs({speed.KEPT: {"connections": made}, speed.NEW: {"connections": 100}})
     assert connections.judge(some, counted=True).verdict == verdict
     assert connections.judge(some, counted=False).verdict == "not measurable here"
+
+
+def idle_for(request: float, ping: float, sure: bool = True) -> Finding:
+    """Judge claim 5 where a request costs that many times a frame, and a ping so many."""
+    half = ping * (0.05 if sure else 0.999)
+    one_ping = Interval(ping, ping - half, ping + half)
+    pinged = IdleCost(
+        "",
+        "",
+        1,
+        1,
+        cpu=readings.scaled(one_ping, 0.001 / rare.PING),
+        bytes=readings.scaled(one_ping, 100 / rare.PING),
+    )
+    frame = {"cpu": 0.1, "traffic": 10_000}
+    dearer = {"cpu": 0.1 * request, "traffic": 10_000 * request}
+    return rare.judge(runs({rare.SOCKET: frame, rare.REQUEST: dearer}), pinged)
+
+
+def test_rare() -> None:
+    some = idle_for(request=11, ping=1)
+    assert some.verdict == "supported"
+    for even in some.amounts[:2]:
+        assert even.value.mean == pytest.approx(200, rel=0.02)  # ten pings, one every 20 s
+        assert even.value.low < 190 and even.value.high > 210
+    assert idle_for(request=2, ping=0.001).verdict == "refuted"
+    assert idle_for(request=11, ping=0.1, sure=False).verdict == "not measurable here"
+    assert idle_for(request=0.5, ping=1).verdict == "not measurable here"
 
 
 def work(pull: float, push: float, requests: float = 2, spread: Any = EVEN) -> Finding:

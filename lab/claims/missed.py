@@ -34,8 +34,8 @@ from lab.trace import Fate, Trace
 from lab.workload import Poisson, Workload
 
 MOST = 0.5  # share of what was missed: who loses more gets little back
-AWAY = 0.4  # seconds
-CRASH, LATE = ConsumerCrash(at=0.3, duration=AWAY), ConsumerCrash(at=0, duration=AWAY)
+AWAY = 0.3  # seconds
+CRASH, LATE = ConsumerCrash(at=0.2, duration=AWAY), ConsumerCrash(at=0, duration=AWAY)
 FORGETFUL: tuple[Strategy, ...] = (WebSocketPush(), ServerSentEvents(replay=False))
 WITH_LOG: tuple[Strategy, ...] = (WebSocketPush(replay=True), ServerSentEvents())
 PUSHES = (*FORGETFUL, *WITH_LOG, Webhook())
@@ -43,7 +43,7 @@ PULLS: tuple[Strategy, ...] = (LongPoll(), ShortPoll(interval=0.02, destructive=
 LATECOMERS = (FORGETFUL[0], WITH_LOG[0], PULLS[0])
 
 crash = Scenario(
-    workload=Workload(arrivals=Poisson(rate=200), duration=1.0, seed=107),
+    workload=Workload(arrivals=Poisson(rate=200), duration=0.7, seed=107),
     strategies=[*PUSHES, *PULLS],
     faults=[CRASH],
 )

@@ -31,7 +31,7 @@ from lab.workload import Constant, Periodic, Workload
 HOLDS = 20  # messages that the consumer is ready to hold, as credits or as the size of a batch
 MOST = 2.0 * HOLDS  # more than that in front of it is too much
 LOST = 0.01  # a share of messages above which it counts as losing some
-SLOW = SlowConsumer(at=0.2, duration=0.6, times=25)
+SLOW = SlowConsumer(at=0.1, duration=0.5, times=25)
 
 PUSHES: tuple[Strategy, ...] = (
     WebSocketPush(),
@@ -46,10 +46,10 @@ QUICK = (PUSHES[0], PUSHES[1], PUSHES[5], *PULLS)
 
 scenario = Scenario(
     workload=Workload(
-        arrivals=Periodic(rate=250),
+        arrivals=Periodic(rate=300),
         size=Constant(value=50_000),
         work=Constant(value=0.002),
-        duration=1.4,
+        duration=1.0,
         seed=108,
     ),
     strategies=[*PUSHES, *PULLS],
@@ -137,7 +137,7 @@ CLAIM = Claim(
     "overload",
     "Push overwhelms a slow consumer; pull lets it fall behind and catch up.",
     "Push, disadvantages: difficult flow control; pull: the consumer can fall behind and catch up",
-    "250 messages a second of 50 kB; the consumer needs 2 ms for each, and 50 ms for"
+    "300 messages a second of 50 kB; the consumer needs 2 ms for each, and 50 ms for"
     f" {SLOW.duration:g} s. A WebSocket without flow control, with each policy for a full buffer, and with"
     f" {HOLDS} credits; a long poll for {HOLDS} messages at most. What counts is how many messages at most"
     " are in front of the consumer (they have left the broker, and work on them has not begun), and the"

@@ -37,16 +37,16 @@ SHOWN = (1.0, 10.0, 100.0, 1000.0, RARE)  # seconds between updates, in the figu
 COSTS: dict[str, tuple[Metric, str]] = {"CPU": (delivery_cpu, "s"), "bytes": (traffic, "B")}
 
 updates = Scenario(
-    workload=Workload(arrivals=Periodic(rate=10), size=Constant(value=60), duration=1.5, seed=105),
+    workload=Workload(arrivals=Periodic(rate=10), size=Constant(value=60), duration=1.0, seed=105),
     strategies=[SOCKET, REQUEST],
-    quick_duration=0.8,
+    quick_duration=0.6,
 )
 
 
 def test(bench: Bench) -> Finding:
     idle = idle_cost(
         SOCKET,
-        seconds=1.0 if bench.quick else 2.0,
+        seconds=0.6 if bench.quick else 1.0,
         engine=bench.engine,
         replications=3 if bench.quick else 5,
         costs=bench.costs,

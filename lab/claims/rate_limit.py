@@ -36,13 +36,13 @@ FREE = Webhook(concurrency=10)
 LIMITED: tuple[Strategy, ...] = (
     Webhook(rate_limit=ALLOWED, burst=BURST),
     Webhook(rate_limit=ALLOWED, burst=BURST, concurrency=10),
-    Webhook(rate_limit=ALLOWED, burst=BURST, buffer=50),
+    Webhook(rate_limit=ALLOWED, burst=BURST, buffer=30),
     HttpIngest(rate_limit=ALLOWED, burst=BURST, batch_size=10, linger=0.05),
 )
 scenario = Scenario(
     workload=Workload(
-        arrivals=OnOff(rate=OFFERED, on=Constant(value=0.5), off=Constant(value=1)),
-        duration=0.6,
+        arrivals=OnOff(rate=OFFERED, on=Constant(value=0.3), off=Constant(value=1)),
+        duration=0.4,
         seed=109,
     ),
     strategies=[FREE, *LIMITED],
@@ -123,9 +123,9 @@ CLAIM = Claim(
     "rate_limit",
     "The target of an HTTP push can protect itself with a rate limit.",
     "Push, implementations: HTTP POST/PUT",
-    f"{OFFERED:g} messages a second for half a second, each a POST, to a target that allows {ALLOWED:g} a second"
+    f"{OFFERED:g} messages a second for 0.3 s, each a POST, to a target that allows {ALLOWED:g} a second"
     f" and {BURST} at once, and answers the others with 429 and Retry-After; sources that send one request"
-    " at a time, ten at once, one at a time but with room for no more than 50 that wait, or batches. Beside"
+    " at a time, ten at once, one at a time but with room for no more than 30 that wait, or batches. Beside"
     " them no limit. Lost messages, requests and the target's CPU time are the price.",
     f"Supported if without a limit more than {MOST:g} messages are taken in within {WINDOW:g} s in every run,"
     " and with one never more, whatever the source does; it depends if only some of these hold, and is"

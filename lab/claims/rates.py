@@ -25,7 +25,7 @@ Runs = Mapping[float, Mapping[str, Run]]  # by rate, by strategy
 
 
 def scenario(rate: float) -> Scenario:
-    workload = Workload(arrivals=Poisson(rate=rate), duration=0.8, seed=7)
+    workload = Workload(arrivals=Poisson(rate=rate), duration=0.6, seed=7)
     return Scenario(workload=workload, strategies=[*PUSHES, *PULLS], quick_duration=0.4)
 
 
