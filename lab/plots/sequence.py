@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from lab.metrics import Run
 from lab.plots import style
@@ -71,15 +72,20 @@ def sequence(runs: Sequence[Run]) -> Figure:
         name = f"{run.strategy} {ENGINES[run.engine]}" if len(engines) > 1 else run.strategy
         axes.set_title(wrap(name), fontsize=style.TICK, loc="left")
     by = f" ({', '.join(engines)})" if engines else ""
-    style.headline(
-        figure, f"What happens to the first {MESSAGES} messages? Time scales differ.{by}"
-    )
+    most = max((len(_first_rows(run.traces[0])) for run in shown), default=MESSAGES)
+    what = "one message" if most == 1 else f"the first {most} messages"
+    style.headline(figure, f"What happens to {what}? Time scales differ.{by}")
     style.legend(figure, _legend(), "outside lower center", columns=4)
     return figure
 
 
+def _first_rows(trace: Trace) -> NDArray[np.intp]:
+    """Return the rows that are drawn."""
+    return np.flatnonzero(trace.counted & (trace.consumer == trace.consumer[0]))[:MESSAGES]
+
+
 def _panel(axes: Axes, trace: Trace) -> None:
-    rows = np.flatnonzero(trace.counted & (trace.consumer == trace.consumer[0]))[:MESSAGES]
+    rows = _first_rows(trace)
     since = {name: getattr(trace, name)[rows] - trace.created[rows[0]] for name in PATH}
     unit = style.unit_for(max(np.nanmax(values, initial=0) for values in since.values()))
     scaled = {name: values * unit.scale for name, values in since.items()}
