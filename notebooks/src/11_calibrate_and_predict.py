@@ -61,7 +61,7 @@ found = costs("now")
 # %%
 scenario = Scenario(
     question="What will these three take on this machine?",
-    workload=Workload(arrivals=Poisson(rate=120), duration=1, seed=11),
+    workload=Workload(arrivals=Poisson(rate=120), duration=0.8, seed=11),
     strategies=[ServerSentEvents(), Webhook(), ShortPoll(interval=0.02)],
     replications=3,
 )
@@ -130,7 +130,7 @@ limits = predict(alone, found)
 saturation = limits.outlooks[0].saturation
 low, high = saturation.rate.low, saturation.rate.high
 print(f"full at {saturation.rate.value:,.0f} messages/s ({low:,.0f} to {high:,.0f})")
-print(f"limited by: {saturation.resource.kind}, {saturation.resource.name}")
+print(f"limited by: {saturation.resource.name}")
 
 # %%
 quiz.ask("11.3")

@@ -209,7 +209,7 @@ show(plots.ecdf([*runs[:1], *measured[:1]])) if runs and measured else None
 # %% tags=["solution"]
 # Few credits: what is sent and not yet worked on grows old in a socket, out of the broker's reach.
 prices = BRIEFS["prices"]
-prices.simulate(
+runs_of_prices = prices.simulate(
     prices.scenario(
         lab.WebSocketPush(acks=True, credits=1, buffer=1, overflow="drop_oldest"),
         lab.WebSocketPush(buffer=1, overflow="drop_oldest"),
@@ -218,7 +218,7 @@ prices.simulate(
 # One request at a time does not run into the limit ten times over; twenty attempts outlast the outage.
 invoices = BRIEFS["invoices"]
 partner = {"rate_limit": 80, "burst": 20}
-invoices.simulate(
+runs_of_invoices = invoices.simulate(
     invoices.scenario(
         lab.Webhook(**partner, idempotent=True, attempts=20, timeout=1), lab.Webhook(**partner)
     )
