@@ -10,6 +10,7 @@ from lab import calibration
 from lab.description import InvalidInput
 from lab.physics import Calibrated, load, read
 
+MOST_DISTURBED = 0.3  # of all runs
 SOURCE = "PUSHPULL_COURSE_CALIBRATION"  # in the environment: a file, "before" or "reference"
 
 
@@ -60,4 +61,7 @@ def _told(found: Calibrated, data: dict[str, Any], whence: str) -> Calibrated:
     print(f"Calibration: {whence}; {found.manifest.get('date', 'undated')}.")
     for line in calibration.described(data):
         print(line)
+    runs = found.manifest.get("runs", ())
+    if found.manifest.get("disturbed", 0) > MOST_DISTURBED * len(runs):
+        print("So this is the calibration of a busy machine: end what else runs, and do it again.")
     return found

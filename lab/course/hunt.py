@@ -4,7 +4,7 @@ The bugs are among those of `lab.course.bugs`. Whoever hunts should not read fur
 """
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.checks import check
 from lab.course.bugs import BUGS, planted
@@ -71,7 +71,9 @@ def run(letter: str, *faults: Fault, sound: bool = False) -> Trace:
     tried = scenario(letter, *faults)
     bug = next(bug for bug in BUGS if bug.name == _SUSPECTS[letter].bug)
     with nullcontext() if sound else planted(bug):
-        return simulate(tried, tried.strategies[0], reference().physics.steady())
+        trace = simulate(tried, tried.strategies[0], reference().physics.steady())
+    name = f"{letter}, {'sound' if sound else 'as it is'}"
+    return replace(trace, manifest={**trace.manifest, "strategy": name})
 
 
 def shows(letter: str) -> list[str]:

@@ -83,4 +83,7 @@ def _name(axes: Axes, results: Sequence[Result], places: Sequence[float]) -> Non
         if result.strategy not in done:
             done.add(result.strategy)
             text = f" {result.strategy}"
-            axes.text(0, place - 0.85, text, va="center", fontsize=style.SMALL, weight="bold")
+            name = axes.text(0, place - 0.85, text, va="center", fontsize=style.SMALL)
+            name.set(weight="bold", in_layout=False)  # a long one goes on above the other bars
+    axes.set_zorder(1)
+    axes.patch.set_visible(False)

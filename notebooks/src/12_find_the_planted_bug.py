@@ -139,8 +139,7 @@ quiz.check("12.3", answer)
 show(plots.offsets([broken, sound])) if broken is not ... else None
 
 # %% [markdown]
-# First the program with the bug, then the sound one. Both lose time; a gap between the lines that
-# stays is a loss of messages.
+# Both lose time. A gap between the lines that stays to the end is a loss of messages.
 #
 # ### Program B
 

@@ -73,7 +73,10 @@ def _inside(forecast: Forecast, measured: Sequence[Run]) -> Band:
     for run in measured:
         p50 = next(o for o in forecast.outlooks if o.strategy == run.strategy).latency["p50"]
         found += sum(p50.low <= median <= p50.high for median in medians(run))
-    why = "Of many, about 95 in 100 should be. With so few, one or two outside prove nothing."
+    why = (
+        "About 95 in 100 should be: one of nine outside proves nothing, five say that something has"
+        " changed since the calibration, such as what else the machine is doing."
+    )
     return Band(found - 0.5, found + 0.5, why)
 
 
