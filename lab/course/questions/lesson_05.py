@@ -1,18 +1,19 @@
 """Lesson 5, what a connection costs: keep-alive, new connections, idle WebSockets, break-even."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from lab.compare import Comparison
 from lab.course.bands import near, over
-from lab.course.quiz import Band, Choice, Number, Question
+from lab.course.quiz import Band, Choice, Number, Question, Task
 from lab.idle import IdleCost
 from lab.metrics import Interval, Metrics, Run, summarise
 
 HALF_HOUR, HELD = 1_800, 30  # seconds
 PINGS = 3_600 / 20  # an hour
-MOST = 1.1  # times as many bytes
+MOST, CLOSE = 1.1, 0.005  # times as many bytes
 
 
 def _each(run: Run, metric: Callable[[Metrics], float]) -> list[float]:
@@ -63,12 +64,14 @@ def _fit(idle: IdleCost) -> Band:
     return near(1e9 / idle.memory.mean, 0.05, "The kernel needs memory for each besides.")
 
 
-def _size(changed: Comparison) -> Band:
-    """Heads do not grow with the size, so any run says at which size they are a tenth."""
-    trace = changed.runs[0].traces[0]
-    size = float(trace.size.mean())
-    frame, post = (_bytes(run) - size for run in changed.runs[:2])
-    return near((post - MOST * frame) / (MOST - 1), 0.05, "From there on the heads hardly matter.")
+def _heads_hardly_matter(answer: Any) -> str:
+    """Ask for a run in which a POST needs `MOST` times as many bytes as a frame, about."""
+    if not isinstance(answer, Comparison) or len(answer.runs) < 2:
+        return 'need a run: compare(messages(size=...), engines=["simulation"]).'
+    frame, post = (_bytes(run) for run in answer.runs[:2])
+    if abs(post / frame - MOST) < CLOSE:
+        return ""
+    return f"in this run a POST needs {post / frame:.3f} times as many bytes; need {MOST}."
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -150,12 +153,11 @@ QUESTIONS: tuple[Question, ...] = (
         _fit,
         ("Divide 1e9 by the bytes that one of them holds.", "1e9 / idle.memory.mean"),
     ),
-    Number(
+    Task(
         "5.8",
-        "At which size of messages does a POST over a kept connection need 1.1 times as many bytes"
-        " as a frame?",
-        "bytes",
-        _size,
+        "Run messages of a size at which a POST needs 1.1 times as many bytes as a frame.",
+        _heads_hardly_matter,
+        "For messages of two kilobytes or more the head does not count for much.",
         (
             "What a POST has more than a frame is about the same at every size: how much is it?",
             "If that is h bytes, you look for the size of which h is about a tenth.",

@@ -1,20 +1,21 @@
 """Lesson 6, batching: full batches, linger, what a batch saves, who chooses, rows in a database."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from lab import oracles
 from lab.compare import Comparison
 from lab.course.bands import near, over
-from lab.course.quiz import Band, Choice, Number, Question
+from lab.course.quiz import Band, Choice, Number, Question, Task
 from lab.metrics import Run, summarise
 from lab.trace import Trace
 from lab.workload import Workload
 
 MANY = 100  # messages in the largest batch
 SINGLE, TRANSACTION = 1, 100  # rows
-BUDGET = 5  # messages for each request
+BUDGET, RATE = 5, 200  # messages for each request, and a second
 BATCH = 10
 FAST, LIMIT = 1_000, 0.010  # rows a second, seconds of waiting
 
@@ -80,9 +81,18 @@ def _largest() -> Band:
     return Band(1 + 2 * FAST * LIMIT, 1 + 2 * FAST * LIMIT, "One more, and the mean exceeds 10 ms.")
 
 
-def _fresh(changed: Comparison) -> Band:
-    linger = (BUDGET - 1) / _rate(changed.runs[0])
-    return near(linger * 1e3, 0.06, "1 + λL messages in each request: λL is four.")
+def _fresh(answer: Any) -> str:
+    """Ask for a run with one request for `BUDGET` messages: not more, and hardly fewer."""
+    if not isinstance(answer, Comparison) or not answer.runs:
+        return 'need a run: compare(steady(Webhook(...)), engines=["simulation"]).'
+    rate, requests = _rate(answer.runs[0]), answer.results[-1].requests_per_message.mean
+    if rate != RATE:
+        return f"in this run {rate:g} messages come a second; need {RATE}."
+    if requests > 1.01 / BUDGET:
+        return f"this run has {requests:.3f} requests for each message; need {1 / BUDGET} at most."
+    if requests < 0.95 / BUDGET:
+        return f"with {requests:.3f} requests for each message, they could be fresher."
+    return ""
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -163,11 +173,11 @@ QUESTIONS: tuple[Question, ...] = (
             "B - 1 = 2 · 1000 · 0.010. Do not forget the one.",
         ),
     ),
-    Number(
+    Task(
         "6.8",
-        "With which linger time is there one request for five messages, at 200 messages a second?",
-        "ms",
+        "Run a webhook with the shortest linger time that makes one request for five messages.",
         _fresh,
+        "1 + λL messages in each request: λL is four, and L is 20 ms.",
         (
             "A request carries 1 + λL messages.",
             "λL must be 4.",

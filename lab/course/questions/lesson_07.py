@@ -1,12 +1,13 @@
 """Lesson 7, slow consumers: utilisation, lag, where messages wait, full buffers, credits."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from lab.compare import Comparison
 from lab.course.bands import near
-from lab.course.quiz import Band, Choice, Number, Question
+from lab.course.quiz import Band, Choice, Number, Question, Task
 from lab.fates import peaks
 from lab.faults import SlowConsumer
 from lab.metrics import Result, Run
@@ -79,10 +80,21 @@ def _passed(passed: float) -> Band:
     return _both(near(expected, 0.03), near(passed, 0.03), "Not 400: the credits are the limit.")
 
 
-def _buffer(changed: Comparison) -> Band:
-    _, _, slow, _ = _rates(changed.runs[0].traces[0])
-    places = float(math.floor(OLDEST * slow) - 1)
-    return Band(places, places, "Five before it in the buffer or at work, and its own work: 0.3 s.")
+def _buffer(answer: Any) -> str:
+    """Ask for a run with the largest buffer in which no message is older than `OLDEST`."""
+    if not isinstance(answer, Comparison) or not answer.runs:
+        return 'need a run: compare(bounded(..., "drop_newest"), engines=["simulation"]).'
+    trace = answer.runs[0].traces[0]
+    strategy = _scenario(trace).strategies[0]
+    if getattr(strategy, "overflow", "") != "drop_newest":
+        return "need a run with drop_newest."
+    _, _, slow, _ = _rates(trace)
+    oldest = float(np.nanmax(trace.latency))
+    if oldest > OLDEST:
+        return f"a message was {oldest:.3f} s old; need {OLDEST} s at most."
+    if getattr(strategy, "buffer", 0) < math.floor(OLDEST * slow) - 1:
+        return "no message was too old, but a larger buffer is possible."
+    return ""
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -154,11 +166,11 @@ QUESTIONS: tuple[Question, ...] = (
         _passed,
         ("Use K/(RTT + S).", "5 / 0.021"),
     ),
-    Number(
+    Task(
         "7.8",
-        "What is the largest buffer with which no message is older than 0.33 s when it is done?",
-        "messages",
+        "Run the largest buffer with which no message is older than 0.33 s when it is done.",
         _buffer,
+        "Five before it, in the buffer or at work, and its own work: 0.3 s.",
         (
             "The last that gets into a full buffer waits for all the others, and for the one at work.",
             "With a buffer of K it is done after (K + 1) times 50 ms at the latest.",
