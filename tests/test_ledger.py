@@ -11,7 +11,7 @@ from builders import trace, undelivered
 from commands import Shell, run
 from matplotlib.figure import Figure
 
-from lab.claims import CLAIMS, bench, show
+from lab.claims import bench, show
 from lab.claims.base import Amount, Claim, Finding, Verdict
 from lab.claims.ledger import Entry, Ledger, ledger
 from lab.engines.common import MeasurementError
