@@ -18,7 +18,7 @@ from lab.terminal import Interrupted, console, print_json, progress
 def claims_command(
     numbers: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[NUMBER]...", help="Which claims. Default: all."),
+        typer.Argument(metavar="NUMBER", help="Which claims. Default: all."),
     ] = None,
     engine: Annotated[
         list[str] | None,

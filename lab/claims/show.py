@@ -1,6 +1,5 @@
 """How a ledger is shown: on a terminal, as a short Markdown table, and as a page with all figures."""
 
-import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,9 @@ from rich.table import Table
 from lab.claims.base import FIRST, Amount
 from lab.claims.ledger import DISAGREE, Entry, Ledger
 from lab.files import whole_file
+from lab.gallery.page import png
 from lab.metrics import Interval
 from lab.plots.style import unit_for
-from lab.report.figures import DOTS_PER_INCH
 from lab.report.markdown import escape
 from lab.show import ENGINES, UNKNOWN, number
 
@@ -137,10 +136,7 @@ def save(ledger: Ledger, folder: Path) -> Ledger:
     entries = []
     for entry in ledger.entries:
         name = f"{entry.claim.name}.png"
-        buffer = io.BytesIO()
-        figure = entry.claim.draw(entry.findings)
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-        _write(folder / name, buffer.getvalue())
+        _write(folder / name, png(entry.claim.draw(entry.findings)))
         entries.append(Entry(entry.claim, entry.findings, name))
     done = Ledger(entries, ledger.notes, ledger.violations)
     _write(folder / "ledger.md", ("\n\n".join(filter(None, page(done))) + "\n").encode())

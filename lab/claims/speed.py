@@ -92,8 +92,15 @@ def _series(slow: Mapping[str, Run], fast: Mapping[str, Run]) -> list[Series]:
 
 def draw(findings: Findings) -> Figure:
     panels = [
-        Panel("Less is better", "median transit (ms)", name="transit", scale=1e3),
-        Panel("More is better", "throughput (messages per second)", name="throughput"),
+        Panel(
+            "Less is better", "median transit (ms)", name="transit", scale=1e3, logarithmic=False
+        ),
+        Panel(
+            "More is better",
+            "throughput (messages per second)",
+            name="throughput",
+            logarithmic=False,
+        ),
     ]
     return bars(series(findings), panels, "Is a WebSocket faster than HTTP?")
 

@@ -49,6 +49,8 @@ def _panel(axes: Axes, panel: Panel, drawn: SeriesByEngine, rows: Sequence[str])
         if series.points:
             place = rows.index(series.name) - 0.4 + height * (engines.index(engine) + 0.5)
             _bar(axes, series.points[0][1], panel.scale, place, height, engine)
+    for row in set(range(len(rows))) - {rows.index(series.name) for _, series in shown}:
+        _dash(axes, row)
     style.dress(axes, panel.title, panel.value)
     axes.grid(False, axis="y")
     values = [s.points[0][1].mean for _, s in shown if s.points]
@@ -66,11 +68,16 @@ def _panel(axes: Axes, panel: Panel, drawn: SeriesByEngine, rows: Sequence[str])
     draw_level(axes, panel, upright=True)
 
 
+def _dash(axes: Axes, place: float) -> None:
+    """Say that there is no figure in that place."""
+    axes.text(0, place, f" {number(math.nan)}", va="center", fontsize=style.SMALL)
+
+
 def _bar(
     axes: Axes, value: Interval, scale: float, place: float, height: float, engine: str
 ) -> None:
     if math.isnan(value.mean):
-        axes.text(0, place, f" {number(math.nan)}", va="center", fontsize=style.SMALL)
+        _dash(axes, place)
         return
     axes.barh(
         place,
