@@ -86,13 +86,12 @@ def row(name, latency):
     print(f"{name:<12} {told}  ms, from {len(latency):,} messages")
 
 
-row("open loop", trace.latency)
-gap(predicted_p995, "s", p995=np.quantile(trace.latency, 0.995))
-gap(predicted_p999, "s", p999=np.quantile(trace.latency, 0.999))
+print(f"median {1e3 * np.median(trace.latency):.2f} ms, of {len(trace):,} messages")
 
 # %% [markdown]
 # The source of this lab is an **open loop**: it sends when a message is due, whatever became of the
-# one before, and each latency starts at the time at which the message was *meant* to be sent.
+# one before, and each latency starts at the time at which the message was *meant* to be sent. Work
+# the two answers out before you look at more of the trace.
 
 # %%
 quiz.ask("10.1")
@@ -114,7 +113,17 @@ answer = 0.9
 ### END SOLUTION
 quiz.check("10.2", answer, trace=trace)
 
+# %%
+row("open loop", trace.latency)
+gap(predicted_p995, "s", p995=np.quantile(trace.latency, 0.995))
+gap(predicted_p999, "s", p999=np.quantile(trace.latency, 0.999))
+
 # %% [markdown]
+# **The gap.** 1,000 of the 100,000 messages are due while the server stands still. The first waits a
+# second, the last hardly at all, the others evenly in between: so half of them, one in 200 of all,
+# wait longer than 0.5 s. That it is a little more comes from the end of the stall: 1,000 messages
+# have piled up, and the server needs about 20 ms to work them off.
+#
 # ## 2. The client that waits
 #
 # Most home-made benchmarks are a loop: send a request, wait for the answer, note the time, repeat.

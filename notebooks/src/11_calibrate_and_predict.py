@@ -158,6 +158,12 @@ for run in measured:
         f"{run.strategy:<26} medians {told} ms; error {error(forecast, run):.1%}, noise {noise:.1%}"
     )
 
+# %% [markdown]
+# **The gap.** The short poll is predicted best: it consists of waiting, and a clock is a clock. The
+# other two consist of wake-ups and work, which depend on what else the machine is doing *now*. If
+# their error is several times the noise, the machine is not the one that was calibrated: it is another
+# one, or it has become busier or calmer since.
+
 # %%
 quiz.ask("11.4")
 

@@ -254,6 +254,12 @@ for letter, fault in zip(hunt.CLAIMS, chosen, strict=True):
         print(f"{letter}: no prediction, or no fault of that name")
 gap(predicted, "of five", found=sum(bool(check(hunt.run(letter))) for letter in hunt.CLAIMS))
 
+# %% [markdown]
+# **The gap.** A crash is the loudest fault, so most of us expect it to show everything. Here it shows
+# two bugs of five. A fault shows a bug only if it opens the gap that the bug is about: between saving
+# and working, between accepting and hearing of it, between two messages in one queue. And one bug
+# needs no fault at all; it needs somebody who looks at the latency.
+
 # %%
 quiz.ask("12.12")
 
