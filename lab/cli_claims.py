@@ -51,7 +51,7 @@ def claims_command(
         if name not in ENGINES:
             raise InvalidInput(f"--engine: got {name!r}; need one of {', '.join(ENGINES)}")
     check_folder(out)
-    costs = (calibration.own() or physics.reference()).physics
+    costs = calibration.own() or physics.reference()
     state = "nothing was written"
     try:
         with progress() as report:

@@ -77,7 +77,7 @@ def compare(
     if not isinstance(costs, Calibrated):
         costs = Calibrated(costs, {}) if costs else reference()
     if "simulation" in engines:
-        notes.append(_origin(costs.manifest))
+        notes.append(origin(costs.manifest))
         notes += machine.differences(costs.manifest) if costs.manifest else []
     runs: list[Run] = []
     if "simulation" in engines:
@@ -207,7 +207,8 @@ def _without_notes(result: Result) -> Result:
     return Result(**{**vars(result), "warnings": ()})
 
 
-def _origin(manifest: dict[str, Any]) -> str:
+def origin(manifest: dict[str, Any]) -> str:
+    """Say where the costs of a simulation come from, by the manifest of their calibration."""
     if not manifest:
         return "simulated with costs that were not measured"
     made = f"{manifest.get('machine', 'a machine not named')}, {manifest.get('date', 'undated')}"

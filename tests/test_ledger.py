@@ -158,7 +158,7 @@ def test_a_measurement_that_fails_is_told_and_ends_nothing(monkeypatch: pytest.M
         raise MeasurementError("broker: it is gone")
 
     failing = Claim(98, "unsure", "A claim.", "", "", "", fails, lambda _: Figure())
-    done = ledger([failing, CLAIM], ["simulation"], reference().physics)
+    done = ledger([failing, CLAIM], ["simulation"], reference())
     assert [e.verdict for e in done.entries] == ["not measurable here", "supported"]
     assert "it is gone" in done.entries[0].findings["simulation"].reason
 

@@ -1,14 +1,16 @@
 """The ledger: claims put to one or both engines, and the verdicts of both combined."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
+from lab import machine
 from lab.claims.base import ENGINES, Bench, Claim, Finding, Findings, Verdict
 from lab.claims.bench import opened
-from lab.compare import Progress, silent
+from lab.compare import Progress, origin, silent
 from lab.engines.common import MeasurementError
-from lab.physics import Physics
+from lab.physics import Calibrated
 
 UNTESTED: Verdict = "not measurable here"
 DISAGREE = "engines disagree"
@@ -64,19 +66,19 @@ class Ledger:
 def ledger(
     claims: Sequence[Claim],
     engines: Sequence[str],
-    costs: Physics,
+    costs: Calibrated,
     quick: bool = False,
     progress: Progress = silent,
 ) -> Ledger:
-    """Put each of `claims` to each of `engines`, one engine after the other.
+    """Put each of `claims` to each of `engines`, one engine after the other. Simulation charges `costs`.
 
     A claim whose measurement fails is not measurable here; the reason says what failed.
     """
     found: dict[int, dict[str, Finding]] = {claim.number: {} for claim in claims}
-    notes, violations = [], []
+    notes, violations = list(_notes(engines, costs, quick)), []
     now = Now(progress, len(claims) * len(engines))
     for engine in [e for e in ENGINES if e in engines]:
-        with opened(engine, costs, quick, now.told) as bench:
+        with opened(engine, costs.physics, quick, now.told) as bench:
             for claim in claims:
                 now.begin(f"claim {claim.number}")
                 found[claim.number][engine] = tested(claim, bench)
@@ -87,6 +89,16 @@ def ledger(
                 )
     entries = [Entry(claim, found[claim.number]) for claim in claims]
     return Ledger(entries, notes, violations)
+
+
+def _notes(engines: Sequence[str], costs: Calibrated, quick: bool) -> Iterator[str]:
+    """Say where the costs come from and where it was measured."""
+    if "simulation" in engines:
+        yield origin(costs.manifest)
+    if "loopback" in engines:
+        yield f"measured on: {machine.name()}, {date.today():%Y-%m-%d}"
+    if quick:
+        yield "quick: short runs, three of each"
 
 
 class Now:
