@@ -6,8 +6,10 @@ is not counted. Messages that never come cost nothing: there are none.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+from lab.description import InvalidInput
 from lab.formats import websocket_size
 from lab.metrics import UNKNOWN, Interval, plain
 from lab.physics import Cost, Physics, reference
@@ -18,9 +20,10 @@ from lab.workload import Periodic, Workload
 
 SETTLED = 0.5  # seconds of the shorter run
 PING = 4  # bytes that the library puts into a ping
-MEMORY_WITH, WARM_WITH = 200, 2  # connections that are opened to see what one of them holds
+MEMORY_WITH, WARM_WITH = 100, 2  # connections that are opened to see what one of them holds
+MOST_OPEN = 900  # connections: select() takes no file numbers above 1023
 SLOWER = 50.0  # times by which polls are rarer while memory is looked at
-LOOK = 0.7  # seconds until the connections are open and one message has come over each
+LOOK, OPENING = 0.7, 0.003  # seconds, and a connection, until all are open and have had a message
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,19 @@ def idle_cost(
     With `ping_interval` the consumer sends a keep-alive ping over its WebSocket every so many
     seconds, as most libraries do (20 s by default in `websockets`); simulation prices a ping and its
     pong as small frames. On loopback memory is that of `memory_with` more open connections, after
-    one message over each, divided by their number (0: not measured). Raises `MeasurementError`.
+    one message over each, divided by their number (0: not measured). Raises `InvalidInput` for more
+    than 900 connections, and `MeasurementError` if a measured run fails.
     """
+    if max(connections, memory_with) > MOST_OPEN:
+        raise InvalidInput(f"need at most {MOST_OPEN} connections at once")
     pings = ping_interval if isinstance(strategy.wire, Stream) and strategy.wire.duplex else None
-    found: list[Count] = []
     memory: list[float] = []
-    for replication in range(replications):
-        if engine == "simulation":
-            physics = costs or reference().physics
-            run = _simulated(strategy, physics, connections, replication, pings)
-            found.append(_difference(run, seconds))
-        else:
-            count, held = _measured(strategy, seconds, connections, pings, memory_with)
-            found.append(count)
-            memory += held
+    if engine == "simulation":
+        physics = costs or reference().physics
+        runs = (_simulated(strategy, physics, connections, k, pings) for k in range(replications))
+        found = [_difference(run, seconds) for run in runs]
+    else:
+        found, memory = _measured(strategy, seconds, connections, pings, memory_with, replications)
     rates = [Count(*(value / seconds / connections for value in count)) for count in found]
     means = {name: Interval.over(getattr(r, name) for r in rates) for name in Count._fields}
     label = strategy.label if pings is None else f"{strategy.label}, ping every {pings:g} s"
@@ -138,9 +140,17 @@ def _frame(cost: Cost, cold: float) -> float:
 
 
 def _measured(
-    strategy: Strategy, seconds: float, connections: int, pings: float | None, memory_with: int
-) -> tuple[Count, list[float]]:
-    """Measure in processes of their own: memory first, as it is not given back."""
+    strategy: Strategy,
+    seconds: float,
+    connections: int,
+    pings: float | None,
+    memory_with: int,
+    replications: int,
+) -> tuple[list[Count], list[float]]:
+    """Measure all replications in one session; memory with ever more connections at once.
+
+    What a process once took it keeps for the next run, so that only more connections take more.
+    """
     from lab.engines.loopback import Session  # needs sockets, which simulation does not
     from lab.engines.loopback.idle import idle
 
@@ -150,16 +160,16 @@ def _measured(
         count = _count(counters)
         return count if pings is None else count._replace(bytes=float(heard))
 
-    def look(many: int) -> int:
+    def held(many: int) -> int:
         rare = strategy.faster(1 / SLOWER)
-        return idle(session, _scenario(rare, LOOK, many, first=True), rare).memory
+        look = max(LOOK, many * OPENING)
+        return idle(session, _scenario(rare, look, many, first=True), rare).memory
 
     with Session() as session:
-        held = []
-        if memory_with:
-            before = look(WARM_WITH)
-            held = [(look(WARM_WITH + memory_with) - before) / memory_with]
-        return _difference(run, seconds), held
+        steps = min(replications, MOST_OPEN // memory_with) if memory_with else -1
+        totals = [held(WARM_WITH + step * memory_with) for step in range(steps + 1)]
+        memory = [(more - less) / memory_with for less, more in pairwise(totals)]
+        return [_difference(run, seconds) for _ in range(replications)], memory
 
 
 def _count(counters: Counters) -> Count:

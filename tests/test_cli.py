@@ -21,6 +21,7 @@ COMMANDS = (
     "calibrate",
     "validate",
     "check",
+    "gallery",
 )
 SMALL = """
 question = "Which of two?"

@@ -17,6 +17,7 @@ from lab.show import ENGINES, number, wrap
 PANEL = (6.0, 4.6)  # inches
 LETTERS = "ABCDEFGHJK"
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "||", "**")
+CLOSE = 1.95  # a factor below this is shown with two decimals
 NOBODY = "no measurable difference"
 UNDECIDED = "="  # its letter
 
@@ -82,7 +83,7 @@ def decision(
     Squares are evenly spaced, whatever the distance of their values. `x` and `y` are labels with
     units, `what` is the score that decides. Where intervals do not separate, a square stays white:
     "no measurable difference". Under each letter stands by what factor the winner is ahead of the
-    next.
+    next. Where there is no contest, nothing is drawn.
     """
     engines = [e for e in ENGINES if any(c.engine == e for c in contests)]
     columns = sorted({c.x for c in contests})
@@ -99,7 +100,8 @@ def decision(
         style.say_empty(grid[0])
     grid[0].set_ylabel(y, fontsize=style.LABEL)
     style.headline(figure, f"Who has the lowest {what}, and where can nobody tell?")
-    style.legend(figure, _legend(names), "outside lower center", columns=3)
+    holes = len(contests) < len(engines) * len(columns) * len(rows)
+    style.legend(figure, _legend(names, holes), "outside lower center", columns=4)
     return figure
 
 
@@ -126,7 +128,8 @@ def _square(axes: Axes, one: Contest, place: tuple[int, int], names: Sequence[st
 
 def _ahead(best: float, next_best: float) -> str:
     """Say by what factor the winner is ahead, where that means something."""
-    return f"\n×{number(next_best / best, most=1)}" if best > 0 else ""
+    ahead = next_best / best if best > 0 else math.nan
+    return "" if math.isnan(ahead) else f"\n×{number(ahead, most=2 if ahead < CLOSE else 1)}"
 
 
 def _axes(axes: Axes, columns: Sequence[float], rows: Sequence[float], engine: str) -> None:
@@ -139,10 +142,11 @@ def _axes(axes: Axes, columns: Sequence[float], rows: Sequence[float], engine: s
     axes.set_yticks(range(len(rows)), [number(value) for value in rows])
 
 
-def _legend(names: Sequence[str]) -> list[Patch]:
+def _legend(names: Sequence[str], holes: bool) -> list[Patch]:
     handles = [
         Patch(edgecolor=style.GREY, label=f"{LETTERS[i]}: {wrap(name)}", **look(i))
         for i, name in enumerate(names)
     ]
     nobody = Patch(facecolor="white", edgecolor=style.GREY, label=f"{UNDECIDED}: {NOBODY}")
-    return [*handles, nobody]
+    blank = Patch(facecolor="none", edgecolor="none", label="blank: not run")
+    return [*handles, nobody, *([blank] if holes else [])]

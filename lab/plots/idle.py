@@ -1,5 +1,6 @@
 """Idle cost: what each strategy takes while there is nothing to deliver."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def idle(costs: Sequence[IdleCost]) -> Figure:
     """Draw what one idle connection costs, a panel for each cost and a bar for each engine.
 
     Simulated bars are plain, measured ones hatched, whiskers are 95 % intervals. A dash stands where
-    a cost is not known: memory is only measured.
+    a cost is not known: memory is only measured, and has no panel if it is not.
     """
     engines = [e for e in ENGINES if any(cost.engine == e for cost in costs)]
     drawn = {
@@ -44,7 +45,11 @@ def idle(costs: Sequence[IdleCost]) -> Figure:
         ]
         for engine in engines
     }
-    figure = bars(drawn, PANELS, "What does one connection cost while nothing happens?", WIDTH)
+    known = {
+        s.panel for some in drawn.values() for s in some if not math.isnan(s.points[0][1].mean)
+    }
+    panels = [panel for panel in PANELS if panel.name in known] or PANELS
+    figure = bars(drawn, panels, "What does one connection cost while nothing happens?", WIDTH)
     for axes in figure.axes:
         axes.tick_params(axis="x", labelsize=style.SMALL)
         axes.locator_params(axis="x", nbins=3)
