@@ -88,7 +88,10 @@ def serve_command(
         allowed=allow_target or (),
         source=source if feed else None,
     )
-    asyncio.run(_serve(settings, seconds))
+    try:
+        asyncio.run(_serve(settings, seconds))
+    except KeyboardInterrupt:
+        raise Interrupted("the server has stopped") from None
 
 
 async def _serve(settings: Any, seconds: float | None) -> None:

@@ -1,7 +1,7 @@
 """Who may ask: the token, the Host, the Origin of a request; and connections that ask for nothing.
 
-A web page cannot use the server: a browser names its Origin, or a Host that is not ours, if the
-page had its own name lead here.
+A web page cannot use the server: a browser names the page's origin, or a host that is not ours, if
+the page had its own name lead here.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets requests pass that name this server as their host, no origin, and the token if there is one.
+    """Lets requests pass that name this server as host, no other origin, and the token if there is one.
 
     A server on all addresses has no name of its own; there the token decides alone.
     """
@@ -57,8 +57,9 @@ class Guard:
             name = host
         if not (self.any_name or name.lower() in self.names):
             raise web.HTTPForbidden(text="Host: this server has another name\n")
-        if "Origin" in request.headers:
-            raise web.HTTPForbidden(text="Origin: not for web pages\n")
+        origin = request.headers.get("Origin")
+        if origin not in (None, f"http://{host}", f"https://{host}"):
+            raise web.HTTPForbidden(text="Origin: not for web pages of others\n")
         if self.token is None:
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")

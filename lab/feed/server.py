@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from lab.feed.guard import Guard
 from lab.feed.streams import Streams
 from lab.feed.ticks import SYMBOLS, ticks
 from lab.feed.webhooks import Webhooks
-from lab.formats import BadRequest, HttpRequest, HttpResponse, parse_json
+from lab.formats import JSON, BadRequest, HttpRequest, HttpResponse, parse_json
 from lab.messages import Check, Fetch
 from lab.roles import Retention
 
@@ -102,7 +102,7 @@ class FeedServer:
         await self.server.close()
 
     async def _describe(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self.board.described(), headers={"Cache-Control": "no-store"})
+        return _json_response(self.board.described(), headers={"Cache-Control": "no-store"})
 
     async def _records(self, request: web.Request) -> web.StreamResponse:
         """Answer a short poll at once, or a long one when there is enough."""
@@ -135,7 +135,7 @@ class FeedServer:
         body = _json(await body_of(request))
         bodies = body if isinstance(body, list) else [body]
         offset = self.board.publish(bodies)
-        return web.json_response({"offset": offset, "count": len(bodies)}, status=201)
+        return _json_response({"offset": offset, "count": len(bodies)}, status=201)
 
     async def _put(self, request: web.Request) -> web.StreamResponse:
         """Publish one message under a key, once."""
@@ -143,19 +143,19 @@ class FeedServer:
         if not KEY.fullmatch(key):
             raise BadRequest(400, "key: need 1 to 128 visible ASCII characters")
         offset, new = self.board.publish_once(key, _json(await body_of(request)))
-        return web.json_response({"offset": offset, "count": 1}, status=201 if new else 200)
+        return _json_response({"offset": offset, "count": 1}, status=201 if new else 200)
 
     async def _list_hooks(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response({"webhooks": [h.described() for h in self.hooks.hooks.values()]})
+        return _json_response({"webhooks": [h.described() for h in self.hooks.hooks.values()]})
 
     async def _add_hook(self, request: web.Request) -> web.StreamResponse:
         asked = parse_json(await body_of(request))
         hook, new = await self.hooks.register(request.match_info.get("name"), asked)
         told = {} if "secret" in asked else {"secret": hook.target.secret}
-        return web.json_response(hook.described() | told, status=201 if new else 200)
+        return _json_response(hook.described() | told, status=201 if new else 200)
 
     async def _show_hook(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self.hooks.find(request.match_info["name"]).described())
+        return _json_response(self.hooks.find(request.match_info["name"]).described())
 
     async def _remove_hook(self, request: web.Request) -> web.StreamResponse:
         await self.hooks.remove(request.match_info["name"])
@@ -196,7 +196,16 @@ def _conditional(request: web.Request, answer: HttpResponse) -> HttpResponse:
 
 
 def _response(answer: HttpResponse) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body or None)
+    body = answer.body + b"\n" if answer.body else None
+    return web.Response(status=answer.status, headers=answer.headers, body=body)
+
+
+def _json_response(
+    data: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return a JSON text that ends with its line, as people who use curl like it."""
+    text = json.dumps(data) + "\n"
+    return web.Response(status=status, headers={**JSON, **(headers or {})}, text=text)
 
 
 def _json(body: bytes) -> Any:

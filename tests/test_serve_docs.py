@@ -1,0 +1,126 @@
+"""docs/serve.md tells the truth: its commands are run against `pushpull serve`, by curl and wsdump."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import PATIENCE, PROGRAM, environment
+from test_cli_wrong import free_port
+
+TEXT = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"```sh\n(.*?)```\n\n```\n(.*?)```", TEXT, re.DOTALL)
+(TARGET,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+FUNCTIONS = """
+set -m
+curl() { command curl -sS --max-time 15 "$@"; }
+wsdump() { command wsdump --raw --eof-wait 1 "$@" </dev/null; }
+"""
+STOPPED = "pushpull: interrupted; the server has stopped\n"
+# What stands for a line: a status, the members of a JSON object and their kinds, or the line.
+Sign = str | tuple[tuple[str, str], ...]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[int, list[str]]]:
+    """Run `pushpull serve --feed`; yield its port and what it says. It ends with Ctrl-C."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", "--feed", "--rate", "200", "--port", str(port)],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(9)]
+        yield port, lines
+        assert process.poll() is None, "it is still there"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out, err) == (130, "", STOPPED)
+    finally:
+        process.kill()
+
+
+def bash(script: str, cwd: Path) -> str:
+    """Run a script as a user would who pastes it; return what it says."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-c", FUNCTIONS + script],
+        cwd=cwd,
+        env=environment(PATH=path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert not done.stderr or "timed out" in done.stderr, done.stderr
+    return done.stdout
+
+
+def signs(text: str) -> list[Sign]:
+    """Return what stands for each line that matters; all but statuses only once."""
+    found: list[Sign] = []
+    for line in text.splitlines():
+        sign = sign_of(line.strip())
+        if sign and (sign not in found or str(sign).startswith("HTTP")):
+            found.append(sign)
+    return found
+
+
+def sign_of(line: str) -> Sign:
+    if line.startswith("HTTP/"):
+        return line[:12]
+    if line.startswith("id: "):
+        assert re.fullmatch(r"id: \d+-\d+", line)
+        return ""
+    if line.removeprefix("data: ").startswith("{"):
+        members = json.loads(line.removeprefix("data: "))
+        return tuple((name, type(value).__name__) for name, value in members.items())
+    if line.startswith(": "):
+        return re.sub(r"\d+", "0", line)
+    return line if line.startswith("retry") else ""
+
+
+@pytest.mark.parametrize("number", range(len(COMMANDS)))
+def test_commands_do_as_they_are_shown(
+    number: int, server: tuple[int, list[str]], tmp_path: Path
+) -> None:
+    script, sample = COMMANDS[number]
+    target = str(free_port())
+    (tmp_path / "target.py").write_text(TARGET.replace("9000", target))
+    port = str(server[0])
+    said = bash(script.replace("8765", port).replace("9000", target), tmp_path)
+    expected, found = signs(sample), signs(said)
+    assert found[: len(expected)] == expected, said
+    statuses = [sign for sign in found if str(sign).startswith("HTTP")]
+    assert statuses == [sign for sign in expected if str(sign).startswith("HTTP")], said
+    assert "a bad signature" not in said
+
+
+def test_every_endpoint_that_it_names_answers(
+    server: tuple[int, list[str]], tmp_path: Path
+) -> None:
+    port, lines = server
+    said = {}
+    for line in lines:
+        what, _, command = line.partition("  ")
+        said[what] = bash(command.replace("-N", "-N --max-time 1"), tmp_path)
+        assert str(port) in command
+    assert len(said) == 9
+    for what in ("what there is", "publish", "publish once", "webhook"):
+        assert sign_of(said[what]), said[what]
+    for what in ("short poll", "long poll", "anything new?"):
+        assert said[what].startswith("HTTP/1.1 200"), said[what]
+    for what in ("WebSocket", "server-sent events"):
+        assert '"symbol":' in said[what], said[what]
