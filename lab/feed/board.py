@@ -78,10 +78,6 @@ class Bodies(Sequence[int]):
             raise TypeError("by number only")
         return len(self.texts[number])
 
-    def record(self, number: int) -> str:
-        """Return a message as it travels. Raises KeyError if it is forgotten."""
-        return f'{{"id":{number},"data":{self.texts[number]}}}'
-
 
 class Board(Actor):
     """A feed by the name of `name`: publish to it, ask it, or wait for what comes.
@@ -138,6 +134,13 @@ class Board(Actor):
             self.keys.popitem(last=False)
         return offset, True
 
+    def record(self, number: int) -> str:
+        """Return a message as it travels. Raises `NotHere` if it is forgotten."""
+        text = self.bodies.texts.get(number)
+        if text is None:
+            raise NotHere(self.described())
+        return f'{{"id":{number},"data":{text}}}'
+
     async def beyond(self, offset: int) -> None:
         """Wait until there is a message at `offset`."""
         while self.log.end <= offset:
@@ -181,7 +184,7 @@ class Board(Actor):
                 continue
             if isinstance(output, Records):
                 output = output._replace(messages=list(self._fitting(output.messages)))
-            waiting.set_result(self.format.response(output, self.bodies.record))
+            waiting.set_result(self.format.response(output, self.record))
 
     def _fitting(self, messages: Sequence[int]) -> Iterator[int]:
         """Yield as many messages as fit into one answer, at least one."""

@@ -63,7 +63,7 @@ class Streams:
         form = EventFormat(board.log.epoch)
 
         def send(message: Any) -> None:
-            outlet.put(form.encode(message, board.bodies.record).encode())
+            outlet.put(form.encode(message, board.record).encode())
 
         subscription = Subscription(board, self.policy(batch), first, send)
         outlet.actor = subscription
@@ -128,7 +128,7 @@ class Streams:
         form = JsonStream()
 
         def send(message: Any) -> None:
-            outlet.put(form.encode(message, board.bodies.record))
+            outlet.put(form.encode(message, board.record))
 
         policy = self.policy(batch_of(asked.get("batch", 1)), credits)
         subscription = Subscription(board, policy, first, send)

@@ -38,16 +38,21 @@ class Subscription(Actor):
         self.board = board
         self.next = first
         self.send = send
+        self.forgotten = asyncio.Event()  # the log has, what it was about to send
         self.handle(Subscribe(0))
 
     async def run(self) -> None:
         """Hand on what the log has, for ever. Raises `NotHere` if it has forgotten what is next."""
+        await until_one_ends(self._hand_on(), self.forgotten.wait())
+        raise NotHere(self.board.described())
+
+    async def _hand_on(self) -> None:
         log = self.board.log
         while True:
             await self.board.beyond(self.next)
             await self.accepts()
             if self.next < log.start:
-                raise NotHere(self.board.described())
+                return
             some = log.read(self.next, limits.CHUNK)
             self.next += len(some)
             self.handle(Publish(some))
@@ -55,16 +60,24 @@ class Subscription(Actor):
 
     def emit(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
+            if self.forgotten.is_set():
+                return  # nothing may follow a gap
             if isinstance(output, Deliver):
-                self.send(output)
+                self._send(output)
             else:
                 self.give_up(output)
+
+    def _send(self, delivery: Deliver) -> None:
+        try:
+            self.send(delivery)
+        except NotHere:  # it waited too long in the role's buffer
+            self.forgotten.set()
 
     def give_up(self, output: Any) -> None:
         """Take note that every attempt at a delivery has failed."""
 
 
-async def until_one_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
+async def until_one_ends(*coroutines: Coroutine[Any, Any, Any]) -> None:
     """Run all until one ends, then end the others; raise what that one raised."""
     tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:

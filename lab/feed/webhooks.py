@@ -111,7 +111,7 @@ class Webhook(Subscription):
     async def _post(self, delivery: Deliver) -> None:
         try:
             body = self._body(delivery)
-        except KeyError:
+        except NotHere:
             return self.stop(f"the log has forgotten offset {delivery.offset}")
         try:
             status, wait = await self._answer(delivery, body)
@@ -129,7 +129,7 @@ class Webhook(Subscription):
 
     def _body(self, delivery: Deliver) -> bytes:
         board = self.board
-        found = records(delivery.messages, board.bodies.record)
+        found = records(delivery.messages, board.record)
         head = f'"feed":"{board.feed}","epoch":{board.log.epoch},"offset":{delivery.offset}'
         return f'{{{head},"records":{found}}}'.encode()
 

@@ -324,6 +324,9 @@ def _key(message: Any) -> Any:
 
 async def body_of(request: web.Request) -> bytes:
     """Return the body of a request, which must come within `settings.BODY_DEADLINE`."""
+    announced = request.content_length or 0
+    if announced > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced)
     if request.content.is_eof():
         return await request.read()
     try:
