@@ -106,7 +106,8 @@ class Webhook(Subscription):
             self.stop(f"the log has forgotten offset {self.offset}")
 
     def _start_post(self, delivery: Deliver) -> None:
-        self.tasks = [self.tasks[0], self.board.place.run(self._post(delivery))]
+        if self.state == "active":  # the role gives a message up, and goes on; this does not
+            self.tasks = [self.tasks[0], self.board.place.run(self._post(delivery))]
 
     async def _post(self, delivery: Deliver) -> None:
         try:
