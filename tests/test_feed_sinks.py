@@ -1,14 +1,26 @@
 """Sinks: rows and cursor in one transaction, nothing twice, batches by size and by time."""
 
+import asyncio
 import sqlite3
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+import asyncpg
 import numpy as np
 import pytest
+from servers import on_loop
 
 from lab.description import InvalidInput
-from lab.feed.sinks import SqliteStore, insert_rate
+from lab.feed import Event
+from lab.feed.sinks import (
+    Batcher,
+    PostgresStore,
+    SqliteStore,
+    StoreError,
+    insert_rate,
+    open_store,
+)
 from lab.feed.ticks import Tick, ticks
 
 
@@ -74,3 +86,118 @@ def test_what_is_no_database_for_ticks(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="not a database for ticks"):
         SqliteStore(tmp_path / name)
     assert (tmp_path / "text.db").read_text() == "precious " * 100
+
+
+class Memory:
+    """A store that keeps what it is told, and may be slow or fail."""
+
+    name = "memory"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.batches: list[tuple[str, list[int], int]] = []
+        self.broken = False
+
+    async def insert(self, feed: str, ticks: Sequence[Tick], cursor: int) -> int:
+        await asyncio.sleep(self.seconds)
+        if self.broken:
+            raise StoreError("disk full")
+        self.batches.append((feed, [tick.sequence for tick in ticks], cursor))
+        return len(ticks)
+
+    async def cursor(self, feed: str) -> int | None:
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
+def event(sequence: int, feed: str = "a") -> Event:
+    return Event(feed, sequence, {"symbol": "A", "price": 1.0, "time": 2.0})
+
+
+@on_loop
+async def test_a_batch_is_written_when_it_is_full_or_old() -> None:
+    store = Memory()
+    batcher = Batcher(store, size=3, linger=0.1)
+    for sequence in range(7):
+        await batcher(event(sequence))
+    assert store.batches == [("a", [0, 1, 2], 3), ("a", [3, 4, 5], 6)]
+    await asyncio.sleep(0.3)
+    assert store.batches[2:] == [("a", [6], 7)]
+    await batcher(event(7))
+    await batcher(Event("a", 8, "no tick"))
+    await batcher(event(0, "b"))
+    await batcher.close()
+    assert store.batches[3:] == [("a", [7], 9), ("b", [0], 1)]
+    assert (batcher.new, batcher.others, batcher.transactions) == (9, 1, 5)
+
+
+@on_loop
+async def test_a_full_batch_waits_for_the_one_being_written() -> None:
+    """So that the client stops reading, and memory is bounded, when the database is slow."""
+    store = Memory(seconds=0.1)
+    batcher = Batcher(store, size=2, linger=0.01)
+    await batcher(event(0))
+    await asyncio.sleep(0.05)  # that is being written now
+    await batcher(event(1))
+    assert store.batches == []
+    await batcher(event(2))
+    assert [sequences for _, sequences, _ in store.batches] == [[0], [1, 2]]
+
+
+@on_loop
+async def test_one_who_is_cancelled_does_not_undo_a_write() -> None:
+    store = Memory(seconds=0.1)
+    batcher = Batcher(store, size=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await batcher(event(0))
+    await batcher.close()
+    assert store.batches == [("a", [0], 1)]
+
+
+@on_loop
+async def test_a_write_that_failed_in_the_background_is_told() -> None:
+    store = Memory()
+    batcher = Batcher(store, size=10, linger=0.01)
+    store.broken = True
+    await batcher(event(0))
+    await asyncio.sleep(0.1)
+    with pytest.raises(StoreError, match="disk full"):
+        await batcher(event(1))
+
+
+@on_loop
+async def test_postgres_keeps_rows_and_cursor_in_one_transaction(postgres: str) -> None:
+    store = await open_store(postgres)
+    assert isinstance(store, PostgresStore) and await store.cursor("feed") is None
+    assert await store.insert("feed", some(10), 10) == 10
+    assert await store.insert("feed", some(12)[5:], 12) == 2
+    assert await store.insert("feed", some(3), 3) == 0
+    assert await store.cursor("feed") == 12, "a cursor does not go back"
+    assert await store.insert("other", some(3), 3) == 3
+    bad = Tick(99, "A\0", 1.0, 1.0)
+    with pytest.raises(StoreError):
+        await store.insert("feed", [Tick(98, "A", 1.0, 1.0), bad], 100)
+    assert await store.cursor("feed") == 12
+    await store.close()
+    again = await asyncpg.connect(postgres)
+    found = await again.fetch("SELECT sequence, symbol, price, time FROM ticks WHERE feed = 'feed'")
+    await again.close()
+    assert sorted(Tick(*row) for row in found) == some(12)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@127.0.0.1:1/nothing",
+        "postgresql://me:secret@127.0.0.1:port/nothing",
+        "postgres://me:secret@[/",
+    ],
+)
+@on_loop
+async def test_what_is_no_postgres_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InvalidInput, match="not a database for ticks") as refused:
+        await open_store(url)
+    assert "secret" not in str(refused.value)

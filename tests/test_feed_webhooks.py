@@ -68,10 +68,10 @@ class Target:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = dict(line.lower().split(": ", 1) for line in head[1:-2])
-                raw = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:-2])}
+                fields = (line.partition(": ") for line in head[1:-2])
+                headers = {name.lower(): value for name, _, value in fields}
                 body = await reader.readexactly(int(headers["content-length"]))
-                self.taken.append((raw, body))
+                self.taken.append((headers, body))
                 self.times.append(time.monotonic())
                 answer = self.answers.pop(0) if self.answers else "204 No Content"
                 writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())

@@ -11,6 +11,7 @@ and where something is missing it connects again at the cursor.
 import asyncio
 import inspect
 import math
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -254,7 +255,8 @@ class Client:
     def _is_wanted(self, data: Any) -> bool:
         if self.symbols is None:
             return True
-        return isinstance(data, dict) and data.get("symbol") in self.symbols
+        symbol = data.get("symbol") if isinstance(data, dict) else None
+        return isinstance(symbol, str) and symbol in self.symbols
 
 
 def _parts(url: str) -> tuple[str, str, str]:
@@ -277,5 +279,6 @@ def _parts(url: str) -> tuple[str, str, str]:
 def _brief(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    text = os.strerror(number) if number and number > 0 else str(error)
     return " ".join(text.split()) or type(error).__name__

@@ -81,7 +81,10 @@ async def open_postgres(url: str) -> PostgresStore:
 
 def shown(url: str) -> str:
     """Return a URL without its password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "postgresql://…"
     user, _, host = parts.netloc.rpartition("@")
     name = user.partition(":")[0]
     return parts._replace(netloc=f"{name}@{host}" if user else host, query="").geturl()
