@@ -70,7 +70,7 @@ class Target:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 fields = (line.partition(": ") for line in head[1:-2])
                 headers = {name.lower(): value for name, _, value in fields}
-                body = await reader.readexactly(int(headers["content-length"]))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.taken.append((headers, body))
                 self.times.append(time.monotonic())
                 answer = self.answers.pop(0) if self.answers else "204 No Content"
@@ -199,7 +199,7 @@ def test_how_long_to_wait(value: str | None, seconds: float) -> None:
 @on_loop
 async def test_redirects_and_proxies_of_the_environment_lead_nowhere() -> None:
     async with target() as elsewhere, serving(Settings()) as server:
-        away = f"302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/"
+        away = f"307 There\r\nLocation: http://127.0.0.1:{elsewhere.port}/"
         with pytest.MonkeyPatch.context() as patch:
             for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
                 patch.setenv(name, f"http://127.0.0.1:{elsewhere.port}")
