@@ -133,7 +133,7 @@ def feed_command(
     seconds: Seconds = None,
     patience: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long the server may be away.")
-    ] = 5.0,
+    ] = 10.0,
     token: Token = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")

@@ -40,6 +40,35 @@ def run(*arguments: str | Path, cwd: Path, **variables: str) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
+FUNCTIONS = """
+set -m
+trap 'kill $(jobs -p) 2>/dev/null' EXIT
+curl() { command curl -sS --max-time 15 "$@"; }
+wsdump() { command wsdump --raw --eof-wait 1 "$@" </dev/null; }
+"""
+
+
+def bash(script: str, cwd: Path) -> str:
+    """Run a script as a user would who pastes it; return what it says."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    shell = subprocess.Popen(
+        ["bash", "-c", FUNCTIONS + script],
+        cwd=cwd,
+        env=environment(PATH=path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        out, err = shell.communicate(timeout=PATIENCE)
+    finally:
+        shell.kill()
+    assert "Traceback" not in err, err
+    assert not err or "timed out" in err, err
+    return out
+
+
 class Shell:
     """Runs commands in this process, which is much quicker, in an empty folder."""
 

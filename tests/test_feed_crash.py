@@ -24,8 +24,8 @@ from lab.feed.server import Settings, serving
 from lab.feed.sinks import SqliteStore
 from lab.feed.ticks import Tick, ticks
 
-KILLS = 4
-PROGRESS = 30  # ticks that a client must have added before it is killed
+KILLS = 3
+PROGRESS = 20  # ticks that a client must have added before it is killed
 RATE = 300.0
 MOST = 50_000
 WAYS = {

@@ -170,6 +170,7 @@ async def test_connections_that_ask_for_nothing_end() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "FIRST_REQUEST", 0.1)
         patch.setattr(limits, "FIRST_FRAME", 0.1)
+        patch.setattr(limits, "LOOK", 0.05)
         async with serving(Settings()) as server:
             async with Http(server.port) as silent, Http(server.port) as polls:
                 polls.send("GET", "/")

@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from commands import bash
+from test_cli_wrong import free_port
 
 from lab import Scenario
 from lab.cli import app
@@ -28,12 +30,16 @@ def test_tables_are_generated() -> None:
         assert table in README
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
+FEED = [text for text in blocks("python") if "lab.feed" in text]
+EXAMPLES = [text for text in blocks("python") if text not in FEED]
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_python_examples_run(
     number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "example.py"
-    script.write_text(blocks("python")[number], encoding="utf-8")
+    script.write_text(EXAMPLES[number], encoding="utf-8")
     values = runpy.run_path(str(script))
     assert isinstance(values["scenario"], Scenario)
     if "trace" in values:
@@ -50,3 +56,21 @@ def test_commands_exist() -> None:
     used = set(re.findall(r"^pushpull (\w+)", README, re.MULTILINE))
     assert used
     assert used <= known
+
+
+def test_the_price_feed_can_be_pasted(tmp_path: Path) -> None:
+    """The client of the example runs while the server of the commands does."""
+    (script,) = [text for text in blocks("sh") if "serve --feed --for" in text]
+    (example,) = FEED
+    port = str(free_port())
+    (tmp_path / "client.py").write_text(example.replace("8765", port), encoding="utf-8")
+    script = script.replace("8765", port).replace("serve", f"serve --port {port}")
+    script = script.replace("kill %1", "python3 client.py")  # what is left is killed by `bash`
+    said = bash(script, tmp_path)
+    assert len(re.findall(r"^500 new ticks in ticks.db", said, re.MULTILINE)) == 3, said
+    assert '"records":[{"id":1500,' in said and "[(1500,)]" in said
+    assert (
+        len(re.findall(r"^\d+ \{'sequence': \d+, 'symbol': '(BTC|ETH)/USD'", said, re.MULTILINE))
+        > 20
+    )
+    assert "EUR" not in said.partition("[(1500,)]")[2]

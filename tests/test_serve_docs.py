@@ -1,26 +1,19 @@
 """docs/serve.md tells the truth: its commands are run against `pushpull serve`, by curl and wsdump."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import PATIENCE, PROGRAM, environment
+from commands import PATIENCE, PROGRAM, bash, environment
 from test_cli_wrong import free_port
 
 TEXT = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```sh\n(.*?)```\n\n```\n(.*?)```", TEXT, re.DOTALL)
 (TARGET,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-FUNCTIONS = """
-set -m
-curl() { command curl -sS --max-time 15 "$@"; }
-wsdump() { command wsdump --raw --eof-wait 1 "$@" </dev/null; }
-"""
 STOPPED = "pushpull: interrupted; the server has stopped\n"
 # What stands for a line: a status, the members of a JSON object and their kinds, or the line.
 Sign = str | tuple[tuple[str, str], ...]
@@ -48,24 +41,6 @@ def server() -> Iterator[tuple[int, list[str]]]:
         assert (process.returncode, out, err) == (130, "", STOPPED)
     finally:
         process.kill()
-
-
-def bash(script: str, cwd: Path) -> str:
-    """Run a script as a user would who pastes it; return what it says."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        ["bash", "-c", FUNCTIONS + script],
-        cwd=cwd,
-        env=environment(PATH=path),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert not done.stderr or "timed out" in done.stderr, done.stderr
-    return done.stdout
 
 
 def signs(text: str) -> list[Sign]:
@@ -99,8 +74,10 @@ def test_commands_do_as_they_are_shown(
     script, sample = COMMANDS[number]
     target = str(free_port())
     (tmp_path / "target.py").write_text(TARGET.replace("9000", target))
-    port = str(server[0])
-    said = bash(script.replace("8765", port).replace("9000", target), tmp_path)
+    changes = {"8765": str(server[0]), "9000": target, "sleep 1": "sleep 0.5", "time 2": "time 1"}
+    for there, here in changes.items():
+        script = script.replace(there, here)
+    said = bash(script, tmp_path)
     expected, found = signs(sample), signs(said)
     assert found[: len(expected)] == expected, said
     statuses = [sign for sign in found if str(sign).startswith("HTTP")]
@@ -112,12 +89,11 @@ def test_every_endpoint_that_it_names_answers(
     server: tuple[int, list[str]], tmp_path: Path
 ) -> None:
     port, lines = server
-    said = {}
-    for line in lines:
-        what, _, command = line.partition("  ")
-        said[what] = bash(command.replace("-N", "-N --max-time 1"), tmp_path)
-        assert str(port) in command
-    assert len(said) == 9
+    commands = dict(line.split("  ", 1) for line in lines)
+    assert len(commands) == 9 and all(str(port) in command for command in commands.values())
+    script = [f"{command} >'{what}' &" for what, command in commands.items()]
+    bash("\n".join(script).replace("-N", "-N --max-time 1") + "\nwait", tmp_path)
+    said = {what: (tmp_path / what).read_text() for what in commands}
     for what in ("what there is", "publish", "publish once", "webhook"):
         assert sign_of(said[what]), said[what]
     for what in ("short poll", "long poll", "anything new?"):

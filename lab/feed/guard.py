@@ -73,7 +73,7 @@ class Guard:
         since: dict[object, float] = {}
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(limits.LOOK)
             assert server.runner is not None and server.runner.server is not None
             there, now = server.runner.server.connections, loop.time()
             since = {each: since.get(each, now) for each in there}

@@ -24,7 +24,7 @@ class Wish:
     count: int | None = None
     seconds: float | None = None
     token: str | None = None
-    patience: float = 5.0
+    patience: float = 10.0
     name: str = "feed"
 
 

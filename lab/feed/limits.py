@@ -27,6 +27,7 @@ URL = 2048
 
 FIRST_FRAME = 10.0  # until a WebSocket says what it wants
 FIRST_REQUEST = 10.0  # until a connection asks for anything
+LOOK = 1.0  # between looks for such connections
 IDLE = 75.0  # until a connection is closed on which nothing more is asked
 HELD = 60.0  # the longest poll
 HEARTBEAT = 15.0  # between signs of life on a stream where nothing else is sent
