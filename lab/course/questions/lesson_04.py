@@ -12,7 +12,7 @@ HELD = 0.001  # seconds: who stays at the broker for less found a request
 
 def _most(trace: Trace, transit: float) -> Band:
     most = float((trace.received - trace.at_broker).max()) / transit
-    return Band(0.95 * most, 1.03 * most, "Three, and a bit for waking up and computing.")
+    return Band(0.92 * most, 1.03 * most, "Three, and a bit for waking up and computing.")
 
 
 def _held(trace: Trace) -> Band:
