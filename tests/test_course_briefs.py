@@ -4,7 +4,7 @@ import pytest
 
 from lab import HttpIngest, LongPoll, ServerSentEvents, ShortPoll, Strategy, Webhook, WebSocketPush
 from lab.course.briefs import BRIEFS, Brief
-from lab.course.questions.lesson_13 import QUESTIONS
+from lab.course.questions.lesson_13 import QUESTIONS, p90
 from lab.course.quiz import Quiz
 
 RETRIES = {"timeout": 0.4, "retry_first": 0.05, "attempts": 12}
@@ -99,3 +99,20 @@ def test_the_rival_must_miss_what_is_said_of_it() -> None:
     assert not right(quiz, "13.5", lost, brief=sensors, runs=runs[:1])
     good = [*runs[:1], *sensors.simulate(sensors.scenario(GOOD["sensors"][1]))]
     assert not right(quiz, "13.5", lost, brief=sensors, runs=good)
+
+
+def test_the_price_and_the_prediction_are_those_of_the_runs() -> None:
+    sensors = BRIEFS["sensors"]
+    quiz = Quiz(QUESTIONS, say=lambda text: None)
+    runs = sensors.simulate(sensors.scenario(GOOD["sensors"][0], WebSocketPush()))
+    design, rival = (sensors.judge(run)[-1].worst for run in runs)
+    assert right(quiz, "13.6", rival / design, brief=sensors, runs=runs)
+    for wrong in (1, design / rival, True, "much"):
+        assert not right(quiz, "13.6", wrong, brief=sensors, runs=runs), wrong
+    assert not right(quiz, "13.6", rival / design, brief=sensors, runs=[])
+    found = p90(runs[0])
+    for predicted in (2 * found, found / 2):
+        assert right(quiz, "13.8", 2.0, predicted=predicted, measured=runs)
+        assert not right(quiz, "13.8", 1.0, predicted=predicted, measured=runs)
+    assert not right(quiz, "13.8", 2.0, predicted=..., measured=runs)
+    assert not right(quiz, "13.8", 2.0, predicted=found, measured=[])

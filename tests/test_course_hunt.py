@@ -53,3 +53,4 @@ def test_the_number_lost_must_come_from_a_run_that_lost_some() -> None:
     broken = run("A", *FAULTS["consumer crash"])
     assert right(quiz, "12.2", np.count_nonzero(broken.fate == Fate.LOST), broken=broken)
     assert not right(quiz, "12.2", 0, broken=run("A"))
+    assert not right(quiz, "12.2", 0, broken=...)

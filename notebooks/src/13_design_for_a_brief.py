@@ -66,7 +66,8 @@ predicted = 0.4
 # Now the scenario. The brief brings the messages and the faults; you bring the strategies, your
 # design first and at least one rival behind it, and whatever else a scenario has: `durable`,
 # `retention`, `producer`. The strategies are those of `lab.STRATEGIES`, as `lab.Webhook(timeout=1)`;
-# their knobs are explained by `help(lab.Webhook)`.
+# their knobs are explained by `help(lab.Webhook)`. For instance
+# `scenario = brief.scenario(lab.LongPoll(max_records=10), lab.Webhook())`.
 
 # %%
 # scenario = ...
@@ -92,7 +93,9 @@ quiz.check("13.1", answer, brief=brief)
 # ## 3. Simulate
 #
 # Every strategy is run three times with different messages; each line tells the worst of the three.
-# Go back and change the scenario until the first one meets everything.
+# Go back and change the scenario until the first one meets everything. `runs` has an entry for each
+# strategy, in your order: `runs[0]` is the design, `runs[-1]` the last rival. Some of the answers that
+# are asked for are such runs.
 
 # %%
 runs = brief.simulate(scenario)
@@ -137,7 +140,8 @@ show(plots.anatomy([summarise_run(run) for run in runs])) if runs else None
 # ## 4. Against a rival
 #
 # A design is chosen *against* something. The last strategy of your scenario is the rival that you
-# argue with.
+# argue with. `brief.judge(run)` returns the criteria with the figures, the last one that of cost:
+# `brief.judge(runs[0])[-1].worst`.
 
 # %%
 quiz.ask("13.5")
@@ -164,7 +168,8 @@ quiz.check("13.6", answer, brief=brief, runs=runs)
 # ## 5. Measure
 #
 # The same scenario on real connections, the faults made by a proxy between the sides. This takes
-# as long as the messages take, for each strategy once: so leave only the design and one rival in.
+# as long as the messages take, once for each strategy: so `short` has the design only, as in
+# `short = brief.scenario(design)`.
 
 # %%
 # short = ...

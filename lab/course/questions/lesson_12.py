@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lab.course.hunt import FAULTS, shows
-from lab.course.quiz import Band, Choice, Number, Question
+from lab.course.quiz import Band, Choice, Number, Question, Task
 from lab.trace import Fate, Trace
 
 FAULT_OPTIONS = dict(zip("abcde", FAULTS, strict=True))
@@ -38,9 +38,13 @@ def _mechanism(id: str, letter: str, key: str, why: str, *hints: str) -> Choice:
     return Choice(id, f"What does {letter} do wrong?", MECHANISMS, key, why, hints)
 
 
-def _lost(broken: Trace) -> Band:
-    lost = max(1, int(np.count_nonzero(broken.fate == Fate.LOST)))
-    return Band(lost, lost, "What was fetched and saved, and not yet worked on, died with it.")
+def _lost(answer: object, broken: object) -> str:
+    if not isinstance(broken, Trace):
+        return "there is no `broken` yet: keep the trace of that run in it."
+    lost = int(np.count_nonzero(broken.fate == Fate.LOST))
+    if not lost:
+        return "in the run that is in `broken` none is lost: it is under another fault."
+    return "" if answer == lost else f"got {answer!r}; that is not what the trace says."
 
 
 def _shown_by() -> Band:
@@ -62,11 +66,11 @@ QUESTIONS: tuple[Question, ...] = (
         "When does it matter *when* an offset is saved?",
         "The offset is for the next one who begins in its place. When does anybody begin?",
     ),
-    Number(
+    Task(
         "12.2",
-        "How many messages does A lose in the run with that fault?",
-        "messages",
+        "How many messages does A lose in the run with that fault? (Your `broken` is looked at, too.)",
         _lost,
+        "What was fetched and saved, and not yet worked on, died with it.",
         ("np.count_nonzero(broken.fate == Fate.LOST)",),
     ),
     _mechanism(

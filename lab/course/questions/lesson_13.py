@@ -7,7 +7,7 @@ import numpy as np
 
 from lab.course.bands import near
 from lab.course.briefs import BRIEFS, Brief, Kind
-from lab.course.quiz import Band, Number, Task
+from lab.course.quiz import Task
 from lab.metrics import Run
 from lab.scenario import Scenario
 
@@ -71,13 +71,14 @@ def _missed_by_rival(answer: Any, brief: Brief, runs: Sequence[Run]) -> str:
     return "the rival meets that one." if verdicts[answer].met else ""
 
 
-def _price(brief: Brief, runs: Sequence[Run]) -> Band:
+def _price(answer: Any, brief: Brief, runs: Sequence[Run]) -> str:
+    if len(runs) < 2:
+        return NO_DESIGN
     costs = [
         max(v.worst for v in brief.judge(run) if v.criterion.kind == "cost")
         for run in (runs[0], runs[-1])
     ]
-    ratio = costs[1] / costs[0]
-    return near(ratio, CLOSE, "Below 1 the rival is cheaper.")
+    return _told_rightly(answer, costs[1] / costs[0])
 
 
 def p90(run: Run) -> float:
@@ -85,11 +86,23 @@ def p90(run: Run) -> float:
     return float(np.nanquantile(np.concatenate([t.latency[t.counted] for t in run.traces]), 0.9))
 
 
-def _missed(predicted: float, measured: Sequence[Run]) -> Band:
+def _missed(answer: Any, predicted: Any, measured: Sequence[Run]) -> str:
+    if not isinstance(predicted, int | float) or predicted <= 0:
+        return (
+            "there is no prediction (in seconds) above: too late to make one now without looking."
+        )
+    if not measured:
+        return NO_DESIGN
     found = p90(measured[0])
-    factor = max(predicted / found, found / predicted)
-    why = "A factor below 1.5 is good; a larger one is a question to your picture of the design."
-    return near(factor, CLOSE, why)
+    return _told_rightly(answer, max(predicted / found, found / predicted))
+
+
+def _told_rightly(answer: Any, value: float) -> str:
+    """Say what is wrong with a number that should be `value`."""
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
+        return f"got {answer!r}; need a number."
+    band = near(value, CLOSE)
+    return "" if band.low <= answer <= band.high else f"got {answer:.3g}; your runs say otherwise."
 
 
 QUESTIONS = (
@@ -137,11 +150,11 @@ QUESTIONS = (
         "That is the argument against it.",
         ("Read the lines that begin with NOT MET.",),
     ),
-    Number(
+    Task(
         "13.6",
         "What does the last rival cost, by the brief's criterion of cost, as a multiple of your design?",
-        "times",
         _price,
+        "Below 1 the rival is cheaper.",
         ("Divide the rival's figure by the design's, both from the simulated runs.",),
     ),
     Task(
@@ -154,12 +167,12 @@ QUESTIONS = (
             "A limit that is kept by a hair in simulation is not kept on a busy machine: leave room.",
         ),
     ),
-    Number(
+    Task(
         "13.8",
         "By what factor did the measured p90 differ from your prediction? (The larger of the two"
         " divided by the smaller.)",
-        "times",
         _missed,
+        "A factor below 1.5 is good; a larger one is a question to your picture of the design.",
         ("max(predicted / measured, measured / predicted)",),
     ),
 )
