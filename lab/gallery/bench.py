@@ -22,7 +22,7 @@ from lab.trace import Trace
 
 ENGINES = ("simulation", "loopback")
 POOL_FROM = 24  # runs: fewer are done before a pool of processes has started
-SIMULATED_TIMES = 3  # as many replications of simulated runs as of measured ones
+SIMULATED_TIMES = 3  # as many simulated replications as measured ones
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 2.0, 0.5
 IDLE_REPLICATIONS, QUICK_REPLICATIONS = 3, 2
 Idler = tuple[Strategy, float | None]  # and the seconds between its pings
@@ -99,7 +99,8 @@ def _simulate(scenarios: Iterable[Scenario], found: Found, progress: Progress) -
     jobs: list[Job] = []
     places: list[Run] = []
     for scenario in scenarios:
-        times = 1 if scenario.faults else SIMULATED_TIMES * scenario.replications
+        more = 1 if found.quick or scenario.faults else SIMULATED_TIMES
+        times = more * scenario.replications
         for index, strategy in enumerate(scenario.strategies):
             one = Run(strategy.label, "simulation", [])
             found.runs[scenario.name].append(one)

@@ -1,21 +1,14 @@
-"""The figures of the gallery: what each asks, what to see in it, and how it is drawn."""
+"""The figures of the gallery: what each asks, what to see in it, and the experiment behind it."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from lab import plots
-from lab.compare import empty_system
-from lab.gallery import scenarios
+from lab.gallery import draw, scenarios
 from lab.gallery.bench import Found, Idler
 from lab.gallery.scenarios import Study
-from lab.metrics import Interval, Metrics, Run, summarise, summarise_run
-from lab.plots.load import SHOWN
 from lab.strategies import WebSocketPush
-from lab.theory import theory
-from lab.trace import Trace
 
 Studies = Callable[[bool], Iterator[Study] | Sequence[Study]]
 
@@ -24,7 +17,7 @@ Studies = Callable[[bool], Iterator[Study] | Sequence[Study]]
 class Exhibit:
     """One figure: its file's name, the question it answers, what to see, and the experiment.
 
-    `studies` makes the scenarios (fewer if quick), `idlers` are strategies whose idle cost is wanted.
+    `studies` makes the scenarios (fewer if quick); with `idles` idle connections are measured, too.
     """
 
     name: str
@@ -45,115 +38,6 @@ def _behind(quick: bool) -> list[Study]:
     return [Study(scenarios.BEHIND)]
 
 
-def _ecdf(found: Found) -> Figure:
-    return plots.ecdf(found.of("feed"))
-
-
-def _cost(found: Found) -> Figure:
-    results = [summarise_run(run) for run in found.of("feed")]
-    return plots.cost_plane(results)
-
-
-def _anatomy(found: Found) -> Figure:
-    return plots.anatomy([summarise_run(run) for run in found.of("feed")])
-
-
-def _sequence(found: Found) -> Figure:
-    shown = (scenarios.FEED.strategies[0].label, scenarios.FEED.strategies[3].label)
-    return plots.sequence([run for run in found.of("feed") if run.strategy in shown])
-
-
-def _lag(found: Found) -> Figure:
-    return plots.lag(found.of("behind"))
-
-
-def _first(found: Found) -> list[Trace]:
-    return [run.traces[0] for run in found.of("behind")]
-
-
-def _offsets(found: Found) -> Figure:
-    return plots.offsets(_first(found))
-
-
-def _places(found: Found) -> Figure:
-    return plots.places(_first(found))
-
-
-def _load(found: Found) -> Figure:
-    names = found.named("load_")
-    return plots.load([*found.of(*names), *_foretold(found, names)])
-
-
-def _foretold(found: Found, names: Sequence[str]) -> Iterator[plots.Level]:
-    """Yield what theory says of the quantiles that the figure shows, where it says anything."""
-    scenario_of = {study.scenario.name: study.scenario for study in scenarios.loads(found.quick)}
-    for name in names:
-        scenario = scenario_of[name]
-        for strategy in scenario.strategies:
-            transit, round_trip = empty_system(scenario, strategy, found.costs.steady())
-            prediction = theory(scenario, strategy, transit, round_trip)
-            known = {} if prediction is None else prediction.latency
-            quantiles = [q for q in SHOWN if not math.isnan(known.get(q, math.nan))]
-            for quantile in quantiles or (["mean"] if known else []):
-                rate, value = scenario.workload.arrivals.mean_rate, Interval(known[quantile])
-                yield plots.Level(strategy.label, "theory", quantile, rate, value)
-
-
-def _batch_size(found: Found) -> Figure:
-    batches = []
-    for size in scenarios.BATCHES:
-        if f"flood_{size}" not in found.runs:
-            continue
-        calm = {(r.strategy, r.engine): r for r in found.of(f"calm_{size}")}
-        for flood in found.of(f"flood_{size}"):
-            latency = _over(calm[flood.strategy, flood.engine], lambda m: m.latency["p50"])
-            achieved = _over(flood, lambda m: m.throughput["achieved"])
-            name = flood.strategy.partition("(")[0]
-            batches.append(plots.Batch(name, flood.engine, size, achieved, latency))
-    return plots.batch_size(batches, f"median latency at {scenarios.CALM:g} per second")
-
-
-def _over(run: Run, metric: Callable[[Metrics], float]) -> Interval:
-    return Interval.over(metric(summarise(trace)) for trace in run.traces)
-
-
-def _idle(found: Found) -> Figure:
-    return plots.idle(found.idle)
-
-
-def _by_interval(found: Found) -> Figure:
-    contests = []
-    for name in found.named("interval_"):
-        rate = float(name.partition("_")[2])
-        runs = found.of(name)
-        for engine in dict.fromkeys(run.engine for run in runs):
-            mine = {run.strategy: run for run in runs if run.engine == engine}
-            push = mine["WebSocketPush"]
-            for poll in scenarios.POLLS:
-                pair = [push, mine[poll.label]]
-                contests.append(plots.contest(rate, 1e3 * poll.interval, pair, _cpu, _plain))
-    return plots.decision(contests, what="CPU time per message")
-
-
-def _cpu(metrics: Metrics) -> float:
-    return metrics.cpu_seconds_per_message
-
-
-def _plain(label: str) -> str:
-    return label.partition("(")[0]
-
-
-def _by_speed(found: Found) -> Figure:
-    contests = []
-    for name in found.named("speed_"):
-        _, rate, microseconds = name.split("_")
-        runs = found.of(name)
-        for engine in dict.fromkeys(run.engine for run in runs):
-            pair = [run for run in runs if run.engine == engine]
-            contests.append(plots.contest(float(rate), int(microseconds) / 1e3, pair, _cpu))
-    return plots.decision(contests, y="work per message (ms)", what="CPU time per message")
-
-
 FEED_SETTING = (
     "100 messages a second (Poisson) of 100 bytes, work exponential with mean 2 ms, one consumer,"
     " 4 s, 3 measured and 9 simulated replications."
@@ -171,7 +55,7 @@ EXHIBITS = (
         "Where a curve crosses the line p99, one message in a hundred is slower. Push and long poll lie"
         " left of short polls, whose curves bend down at their interval: nobody waits longer than that.",
         FEED_SETTING,
-        _ecdf,
+        draw.ecdf,
         _feed,
     ),
     Exhibit(
@@ -183,7 +67,7 @@ EXHIBITS = (
         " to the limit the short ones here stay below its p99.",
         "Poisson arrivals at 20 to 225 messages a second, work exponential with mean 4 ms, which fills"
         " the consumer at 250 a second; 5 s, 3 measured and 9 simulated replications.",
-        _load,
+        draw.load,
         scenarios.loads,
     ),
     Exhibit(
@@ -193,7 +77,7 @@ EXHIBITS = (
         "Nothing is better than what lies lower left. Polling more often buys freshness with requests;"
         " a stream needs one request for all messages.",
         FEED_SETTING,
-        _cost,
+        draw.cost_plane,
         _feed,
     ),
     Exhibit(
@@ -203,7 +87,7 @@ EXHIBITS = (
         "A polled message waits at the broker for the next poll. Where that is over, the rest is the"
         " same for all: the queue at the consumer and the work.",
         FEED_SETTING,
-        _anatomy,
+        draw.anatomy,
         _feed,
     ),
     Exhibit(
@@ -213,7 +97,7 @@ EXHIBITS = (
         "Time runs down. Pushed messages leave the broker at once; polled ones collect there (the bars"
         " in the middle) and leave together.",
         FEED_SETTING,
-        _sequence,
+        draw.sequence,
         _feed,
     ),
     Exhibit(
@@ -224,7 +108,7 @@ EXHIBITS = (
         " its bound (16 messages) and then the sockets, while a poll takes one answer of at most 50 and"
         " asks again when it is done. The other consumer notices nothing.",
         BEHIND_SETTING,
-        _lag,
+        draw.lag,
         _behind,
     ),
     Exhibit(
@@ -235,7 +119,7 @@ EXHIBITS = (
         " and libraries on its way, and lost if the connection is. With pull the broker keeps it. How"
         " much the receiver's library takes from the kernel at once differs between model and machine.",
         BEHIND_SETTING,
-        _places,
+        draw.places,
         _behind,
     ),
     Exhibit(
@@ -245,7 +129,7 @@ EXHIBITS = (
         "The slow consumer leaves the line of the log, runs parallel to it, and comes back: nothing is"
         " lost, only late.",
         BEHIND_SETTING,
-        _offsets,
+        draw.offsets,
         _behind,
     ),
     Exhibit(
@@ -256,7 +140,7 @@ EXHIBITS = (
         " stream: a message waits until its batch is full.",
         "Left: 2,000 messages at 20,000 a second. Right: 200 messages a second (Poisson) for 2.5 s."
         " Batches are sent when full, or after 1 s; no work; 3 measured and 9 simulated replications.",
-        _batch_size,
+        draw.batch_size,
         scenarios.batches,
     ),
     Exhibit(
@@ -267,7 +151,7 @@ EXHIBITS = (
         " whether there is something new or not.",
         "No messages for 2 s, one connection. Memory: what 100 more connections add to the processes of"
         " both sides, divided by 100. 3 replications.",
-        _idle,
+        draw.idle,
         idles=True,
     ),
     Exhibit(
@@ -277,7 +161,7 @@ EXHIBITS = (
         "A poll fetches all that is new at once: the more messages in an interval, the cheaper each."
         " Push wins where polls come back empty. Along the border there is no measurable difference.",
         "Poisson arrivals, no work, 3 s, 3 measured and 9 simulated replications.",
-        _by_interval,
+        draw.by_interval,
         scenarios.intervals,
     ),
     Exhibit(
@@ -288,7 +172,7 @@ EXHIBITS = (
         " asks, and so the price of asking is shared: the advantage of push shrinks, and is gone where"
         " the consumer is overloaded.",
         "Poisson arrivals, work exponential, 1.5 s, 3 measured and 9 simulated replications.",
-        _by_speed,
+        draw.by_speed,
         scenarios.speeds,
     ),
 )
