@@ -66,7 +66,7 @@ EXHIBITS = (
         " as each message holds the consumer for a round trip, too. Theory is that of long runs: close"
         " to the limit the short ones here stay below its p99.",
         "Poisson arrivals at 20 to 225 messages a second, work exponential with mean 4 ms, which fills"
-        " the consumer at 250 a second; 5 s, 3 measured and 9 simulated replications.",
+        " the consumer at 250 a second; 4 s, 3 measured and 9 simulated replications.",
         draw.load,
         scenarios.loads,
     ),

@@ -101,7 +101,7 @@ def loads(quick: bool) -> Iterator[Study]:
             strategies.append(Webhook())
         workload = {"arrivals": Poisson(rate=rate), "work": Exponential(mean=WORK)}
         yield Study(
-            _scenario(f"load_{rate:g}", workload, strategies, duration=5, warm_up=0.5),
+            _scenario(f"load_{rate:g}", workload, strategies, duration=4, warm_up=0.5),
             rate in MEASURED_LOADS,
         )
 
