@@ -73,16 +73,5 @@ def test_wrong_input_is_told_in_a_line(arguments: tuple[str, ...], text: str, sh
     assert answer.err.strip() == f"pushpull: {text}"
 
 
-def test_the_gallery_in_the_repository_is_whole_and_says_what_the_code_says() -> None:
-    """If only words have changed, `pushpull gallery --only lag --out docs/gallery` renews them."""
-    folder = Path(__file__).parent.parent / "docs" / "gallery"
-    made = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
-    assert (folder / "README.md").read_text(encoding="utf-8") == index(made)
-    assert list(made) == sorted(NAMES)
-    for name, how in made.items():
-        assert how["engines"] == ["simulation", "loopback"] and not how["quick"], name
-        assert (folder / f"{name}.png").stat().st_size < LARGEST
-
-
 def test_a_page_of_nothing_is_a_page() -> None:
     assert index({}).startswith("# Gallery")
