@@ -117,21 +117,23 @@ def test_replay_and_groups() -> None:
     pushed, pulled = run(EVEN, WebSocketPush(), LongPoll(max_records=50), fault=late).runs
     judge("9.2", 160, [200, 320, 80], run=pushed)
     judge("9.3", 160 / 300, [160 / 500, 0.8, 160 / 200], run=pulled)
+    later = run(EVEN, LongPoll(max_records=50, from_time=0.5), fault=late).runs[0]
+    judge("9.4", 100, [60, 160, 200], run=later)
     away = ConsumerCrash(at=0.3, duration=1)
     kept = Retention(count=100)
     judge(
-        "9.4",
+        "9.5",
         100,
         [200, 300],
         run=run(EVEN, LongPoll(max_records=50), fault=away, retention=kept).runs[0],
     )
     too_slow = EVEN.model_copy(update={"work": Constant(value=1 / 150), "duration": 4})
     expired = run(too_slow, LongPoll(max_records=10), retention=Retention(age=0.5)).runs[0]
-    judge("9.5", 2, [0.5, 4, 0.5 * 4 / 3], run=expired)
+    judge("9.6", 2, [0.5, 4, 0.5 * 4 / 3], run=expired)
     group = ConsumerGroup(max_records=20, session_timeout=0.5, heartbeat=0.1)
     members = EVEN.model_copy(update={"consumers": 3})
     moved = run(members, group, fault=ConsumerCrash(at=0.5, duration=1, consumer=1)).runs[0]
-    judge("9.6", 0.5, [0.1, 0.25], run=moved)
+    judge("9.7", 0.5, [0.1, 0.25], run=moved)
 
 
 def post(method: str, lost: int = 30) -> Any:
@@ -164,7 +166,7 @@ def works(seconds: float) -> Any:
         ("6.8", linger, [(0.0203,)], [(0.01,), (0.03,), (0.0203, 100)]),
         ("7.8", bounded, [(5,)], [(4,), (6,), (20,), (5, "drop_oldest")]),
         ("8.8", post, [("PUT",)], [("POST",), ("PUT", 0)]),
-        ("9.8", works, [(0.008,)], [(0.0067,), (0.012,)]),
+        ("9.9", works, [(0.008,)], [(0.0067,), (0.012,)]),
     ],
 )
 def test_exercises_are_judged_by_the_run(id: str, make: Any, right: list, wrong: list) -> None:

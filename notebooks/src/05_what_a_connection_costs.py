@@ -223,8 +223,8 @@ quiz.check("5.6", answer, post=rare.runs[1], stream=rare.runs[0], ping_and_pong=
 # %% [markdown]
 # All this counts what programs write. The network adds the heads of TCP and IP, 40 bytes a packet:
 # three packets for ping and pong, two for a frame, about ten for a POST over a new connection. Work
-# it out if you like: the break-even moves to some 43 updates an hour. Either way, an update every half hour is far
-# below.
+# it out if you like: the break-even moves to some 43 updates an hour. Either way, an update every
+# half hour is far below.
 #
 # ## The price of an idle WebSocket, in memory
 #

@@ -243,6 +243,9 @@ gap(predicted_times, "times", simulated=age(newest) / age(oldest))
 # With `drop_newest` a message that gets into the buffer waits for all those before it, 50 ms each.
 # With `drop_oldest` the buffer always holds the last 20 messages, and they came within 20/λ = 0.1 s.
 # For prices or positions, where only the latest counts, that is what you want.
+#
+# There are two other policies: `block` has the producer wait (and whatever it does besides), and
+# `disconnect` cuts the slow consumer off, so that it must come back and find out what it missed.
 
 # %%
 quiz.ask("7.6")

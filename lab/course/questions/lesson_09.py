@@ -56,6 +56,14 @@ def _caught_up(run: Run) -> Band:
     return _both(near(expected, 0.05), near(recovery(trace, fault).seconds, 0.05), why)
 
 
+def _skipped(run: Run) -> Band:
+    trace = run.traces[0]
+    began = getattr(_scenario(trace).strategies[0], "from_time", None) or 0.0
+    expected = near(_rates(trace)[0] * began, 0.03)
+    seen = near(float(np.sum(trace.fate == Fate.SKIPPED)), 0.03)
+    return _both(expected, seen, "A time is an offset, too: the broker looks it up in its log.")
+
+
 def _expired(run: Run) -> Band:
     trace = run.traces[0]
     kept = _scenario(trace).retention.count or 0
@@ -127,13 +135,21 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Number(
         "9.4",
+        "How many messages does a consumer skip that comes 0.8 s late and begins at what came 0.5 s"
+        " after the start? (The check runs it.)",
+        "messages",
+        _skipped,
+        ("How many are created in the first half second?", "200 · 0.5"),
+    ),
+    Number(
+        "9.5",
         "How many messages expire unread while the consumer is away?",
         "messages",
         _expired,
         ("How many came, and how many of them are kept?", "200 came; the log keeps 100."),
     ),
     Number(
-        "9.5",
+        "9.6",
         "After how many seconds does the first message expire unread, if the consumer is too slow for"
         " good?",
         "s",
@@ -144,7 +160,7 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     Number(
-        "9.6",
+        "9.7",
         "How long does the unluckiest message of the group take?",
         "s",
         _longest,
@@ -154,7 +170,7 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     Choice(
-        "9.7",
+        "9.8",
         "A group with six partitions is given a seventh member. What does it do?",
         {
             "a": "nothing: there is no partition left for it, until another member goes",
@@ -170,7 +186,7 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     Task(
-        "9.8",
+        "9.9",
         "Run a consumer that is just so slow that 40 % of the messages expire unread in the long run.",
         _loses,
         "1 - μ/λ = 0.4, so μ is 120 a second: 8.3 ms for each message, of which the work is most.",
