@@ -1,5 +1,6 @@
 """Ports that a user names, refused before anything is started if they cannot be listened on."""
 
+import errno
 import socket
 
 from lab.description import InvalidInput
@@ -20,4 +21,6 @@ def check_port(port: int | None, host: str = "127.0.0.1") -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InvalidInput(f"--host: got {host}; need an address of this machine") from None
             raise InvalidInput(f"--port: got {port}; need a free port ({error.strerror})") from None

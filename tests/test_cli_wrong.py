@@ -43,6 +43,23 @@ WRONG = {
     "calibrate --out file/x": "need a folder that can be written",
     "simulate --calibration missing.json": "missing.json: not a calibration",
     "simulate --calibration file": "file: not a calibration",
+    "serve --port 0": "--port: got 0; need 1 to 65535",
+    "serve --host 0.0.0.0": "--host: got 0.0.0.0; need --token as well",
+    "serve --host 192.0.2.1 --token 0123456789abcdef": "--host: got 192.0.2.1; need an address of",
+    "serve --token short": "--token: need at least 16 characters",
+    "serve --rate 0": "--rate: got 0; need more than 0",
+    "serve --rate nan": "--rate: got nan; need more than 0",
+    "serve --symbols A,,B": "--symbols: got 'A,,B'; need names",
+    "serve --keep 100001": "--keep: got 100001; need 1 to 100000",
+    "serve --for 0": "--for: got 0; need seconds, more than 0",
+    "feed nonsense": "nonsense: need ws://HOST:PORT/stream, or http://HOST:PORT",
+    "feed --into folder": "folder: not a database for ticks",
+    "feed --into file": "file: not a database for ticks",
+    "feed --into missing/ticks.db": "missing/ticks.db: not a database for ticks",
+    "feed --into postgresql://me:secret@127.0.0.1:1/x": "not a database for ticks",
+    "feed --batch 0": "--batch",
+    "feed --wait 61": "--wait, --patience: need 0 or more, --wait at most 60",
+    "feed --linger inf": "--linger: got inf; need seconds",
     "check": "TRACE",
     "check file": "file: not a trace, or cut off",
     "frobnicate": "frobnicate",
@@ -87,6 +104,14 @@ def test_in_a_process_of_its_own_there_is_no_traceback_either(tmp_path: Path) ->
     answer = run("compare", "bad.py", cwd=tmp_path)
     assert answer == (2, "", "pushpull: bad.py: line 1: ZeroDivisionError: division by zero\n")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_feed_that_is_not_there(shell: Shell, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    answer = shell("feed", f"{url}/records", "--patience", "0.1")
+    assert (answer.status, answer.out) == (1, "")
+    reason = "unreachable: Connection refused; 0 new ticks in ticks.db"
+    assert answer.err.startswith(f"pushpull: {url}: {reason}")
 
 
 def interrupt(*arguments: Any, **named: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from feeds import data, error, get, offsets, post, send
-from servers import Http, ask, on_loop
+from servers import Http, Reply, ask, on_loop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -337,3 +337,33 @@ async def test_bounds_of_how_many_there_are_at_once() -> None:
             post(server, 1)
             assert (await held).status == 200
             assert (await get(server, "/records")).status == 200, "the place is free again"
+
+
+@on_loop
+async def test_members_of_a_group_share_the_messages() -> None:
+    async with serving(Settings(keep=Retention(count=100))) as server:
+
+        async def member(path: str, who: int, method: str = "POST", body: bytes = b"") -> Reply:
+            return await ask(server.port, method, f"/group/{path}&consumer={who}", {}, body)
+
+        first = data(await member("join?", 0))
+        assert first == {"generation": 1, "offsets": [[p, 0] for p in range(6)]}
+        all_six = ",".join(f"{p}:0" for p in range(6))
+        fetch = f"records?generation=1&positions={all_six}&max_wait=30"
+        held = asyncio.ensure_future(member(fetch, 0, "GET"))
+        await asyncio.sleep(0.05)
+        post(server, *"abcdef")
+        found = data(await held)
+        assert [record["data"] for record in found["records"]] == [*"abcdef"]
+        done = json.dumps({"offsets": [[0, 1], [5, 1]]}).encode()
+        assert (await member("commit?generation=1", 0, body=done)).status == 204
+        other = asyncio.ensure_future(member("join?", 1))
+        await asyncio.sleep(0.05)
+        assert data(await member(fetch, 0, "GET"), 409)["error"] == "join again"
+        again = data(await member("join?", 0))
+        assert again["offsets"] == [[0, 1], [1, 0], [2, 0]]
+        assert data(await other)["offsets"] == [[3, 0], [4, 0], [5, 1]]
+        assert data(await member("commit?generation=1", 0, body=done), 409)["generation"] == 2
+        theirs = await member("records?generation=2&positions=3:0,4:0,5:1", 1, "GET")
+        assert offsets(data(theirs)) == [3, 4]
+        assert "need 0 to 15" in error(await member("join?", 16), 400)

@@ -3,13 +3,15 @@
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from commands import PATIENCE, PROGRAM, bash, environment
-from test_cli_wrong import free_port
+from test_cli_wrong import free_port, wait_until
 
 TEXT = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```sh\n(.*?)```\n\n```\n(.*?)```", TEXT, re.DOTALL)
@@ -33,7 +35,7 @@ def server() -> Iterator[tuple[int, list[str]]]:
     )
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(9)]
+        lines = [process.stdout.readline().strip() for _ in range(10)]
         yield port, lines
         assert process.poll() is None, "it is still there"
         process.send_signal(signal.SIGINT)
@@ -74,7 +76,8 @@ def test_commands_do_as_they_are_shown(
     script, sample = COMMANDS[number]
     target = str(free_port())
     (tmp_path / "target.py").write_text(TARGET.replace("9000", target))
-    changes = {"8765": str(server[0]), "9000": target, "sleep 1": "sleep 0.5", "time 2": "time 1"}
+    listens = "until (echo >/dev/tcp/127.0.0.1/9000) 2>/dev/null; do sleep 0.05; done"
+    changes = {"& sleep 1": f"& {listens}", "9000": target, "8765": str(server[0])}
     for there, here in changes.items():
         script = script.replace(there, here)
     said = bash(script, tmp_path)
@@ -90,13 +93,41 @@ def test_every_endpoint_that_it_names_answers(
 ) -> None:
     port, lines = server
     commands = dict(line.split("  ", 1) for line in lines)
-    assert len(commands) == 9 and all(str(port) in command for command in commands.values())
+    assert len(commands) == 10 and all(str(port) in command for command in commands.values())
     script = [f"{command} >'{what}' &" for what, command in commands.items()]
     bash("\n".join(script).replace("-N", "-N --max-time 1") + "\nwait", tmp_path)
     said = {what: (tmp_path / what).read_text() for what in commands}
-    for what in ("what there is", "publish", "publish once", "webhook"):
+    for what in ("what there is", "publish", "publish once", "webhook", "consumer group"):
         assert sign_of(said[what]), said[what]
     for what in ("short poll", "long poll", "anything new?"):
         assert said[what].startswith("HTTP/1.1 200"), said[what]
     for what in ("WebSocket", "server-sent events"):
         assert '"symbol":' in said[what], said[what]
+
+
+def test_a_feed_that_is_interrupted_says_what_it_has(
+    server: tuple[int, list[str]], tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "feed", f"ws://127.0.0.1:{server[0]}/stream", "--batch", "10"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        path, log = tmp_path / "ticks.db", tmp_path / "ticks.db-wal"
+        wait_until(lambda: log.exists() and log.stat().st_size > 50_000)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "")
+    told = re.fullmatch(r"pushpull: interrupted; ([\d,]+) new ticks in ticks.db \(.*\)\n", err)
+    assert told, err
+    with closing(sqlite3.connect(path)) as file:
+        ((count, last),) = file.execute("SELECT count(*), max(sequence) + 1 FROM ticks").fetchall()
+        cursors = file.execute("SELECT next FROM cursors").fetchall()
+    assert int(told[1].replace(",", "")) == count == last and cursors == [(count,)]

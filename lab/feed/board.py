@@ -95,6 +95,7 @@ class Board(Actor):
         self.slots = list(range(limits.POLLS))
         self.waiting: dict[int, asyncio.Future[HttpResponse]] = {}
         self.more = asyncio.Event()
+        self.readers: list[Callable[[Sequence[int]], None]] = []  # told of what is published
         self.keys: OrderedDict[str, int] = OrderedDict()
 
     @property
@@ -119,6 +120,8 @@ class Board(Actor):
         numbers = range(first, first + len(texts))
         self.bodies.texts.update(zip(numbers, texts, strict=True))
         self.handle(Publish(numbers))
+        for read in self.readers:
+            read(numbers)
         for number in range(start, self.log.start):
             del self.bodies.texts[number]
         self.more.set()

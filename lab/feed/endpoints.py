@@ -18,6 +18,7 @@ def examples(host: str, port: int, token: bool = False) -> list[str]:
         "short poll": f"{curl}-i 'http://{where}/records?offset=0&max_records=10'",
         "anything new?": f"{curl}-i http://{where}/head",
         "long poll": f"{curl}-i 'http://{where}/records?offset=latest&max_wait=10'",
+        "consumer group": f"{curl}-X POST 'http://{where}/group/join?consumer=0'",
         "publish": f"""{curl}-d '{{"symbol":"BTC/USD","price":64000,"time":0}}'"""
         f" http://{where}/messages",
         "publish once": f"""{curl}-X PUT -d '{{"hello":"world"}}' http://{where}/messages/my-key""",

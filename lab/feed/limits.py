@@ -23,6 +23,8 @@ CONNECTIONS = 256
 POLLS = 64  # requests for records at once, held ones included
 STREAMS = 64  # WebSockets and event streams
 HOOKS = 16
+MEMBERS = 16  # of the consumer group
+GROUP_RECORDS = 64  # in one answer to a member
 URL = 2048
 
 FIRST_FRAME = 10.0  # until a WebSocket says what it wants

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +17,16 @@ from aiohttp import web
 
 from lab.engines.loopback.http import HttpServer, body_of
 from lab.feed import limits
+from lab.feed.answers import json_response, response_of
 from lab.feed.board import KEEP, Board, Place
 from lab.feed.formats import NotHere
+from lab.feed.group import Group
+from lab.feed.group import routes as group_routes
 from lab.feed.guard import Guard
 from lab.feed.streams import Streams
 from lab.feed.ticks import SYMBOLS, ticks
 from lab.feed.webhooks import Webhooks
-from lab.formats import JSON, BadRequest, HttpRequest, HttpResponse, parse_json
+from lab.formats import BadRequest, HttpRequest, HttpResponse, parse_json
 from lab.messages import Check, Fetch
 from lab.roles import Retention
 
@@ -60,6 +63,7 @@ class FeedServer:
         self.place = Place()
         self.board = Board(self.place, settings.name, settings.keep)
         self.streams = Streams(self.board)
+        self.group = Group(self.board, settings.keep)
         self.hooks = Webhooks(self.board, settings.allowed)
         self.guard = Guard(settings.host, settings.token)
         self.server = HttpServer(
@@ -87,6 +91,7 @@ class FeedServer:
             ("PUT", "/webhooks/{name}", self._add_hook),
             ("GET", "/webhooks/{name}", self._show_hook),
             ("DELETE", "/webhooks/{name}", self._remove_hook),
+            *group_routes(self.group),
         ):
             self.server.route(method, path, handler)
 
@@ -102,7 +107,7 @@ class FeedServer:
         await self.server.close()
 
     async def _describe(self, request: web.Request) -> web.StreamResponse:
-        return _json_response(self.board.described(), headers={"Cache-Control": "no-store"})
+        return json_response(self.board.described(), headers={"Cache-Control": "no-store"})
 
     async def _records(self, request: web.Request) -> web.StreamResponse:
         """Answer a short poll at once, or a long one when there is enough."""
@@ -110,7 +115,7 @@ class FeedServer:
         try:
             offset = self.board.resolve(query.get("offset", "earliest"), query.get("epoch"))
         except NotHere as error:
-            return _response(error.response())
+            return response_of(error.response())
         query |= {"offset": str(offset), "epoch": str(self.board.log.epoch), "consumer": "0"}
         asked = HttpRequest(request.method, request.path, query, request.headers)
         fetch = self.board.format.parse_request(asked)
@@ -122,20 +127,20 @@ class FeedServer:
         answer = await self.board.ask(lambda slot: fetch._replace(consumer=slot))
         if not fetch.max_wait and "ETag" in answer.headers:
             answer = _conditional(request, answer)
-        return _response(answer)
+        return response_of(answer)
 
     async def _head(self, request: web.Request) -> web.StreamResponse:
         asked = HttpRequest(request.method, request.path, {}, request.headers)
         check = self.board.format.parse_request(asked)
         assert isinstance(check, Check)
-        return _response(await self.board.ask(lambda slot: check._replace(consumer=slot)))
+        return response_of(await self.board.ask(lambda slot: check._replace(consumer=slot)))
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         """Publish a message, or the messages of an array."""
         body = _json(await body_of(request))
         bodies = body if isinstance(body, list) else [body]
         offset = self.board.publish(bodies)
-        return _json_response({"offset": offset, "count": len(bodies)}, status=201)
+        return json_response({"offset": offset, "count": len(bodies)}, status=201)
 
     async def _put(self, request: web.Request) -> web.StreamResponse:
         """Publish one message under a key, once."""
@@ -143,19 +148,19 @@ class FeedServer:
         if not KEY.fullmatch(key):
             raise BadRequest(400, "key: need 1 to 128 visible ASCII characters")
         offset, new = self.board.publish_once(key, _json(await body_of(request)))
-        return _json_response({"offset": offset, "count": 1}, status=201 if new else 200)
+        return json_response({"offset": offset, "count": 1}, status=201 if new else 200)
 
     async def _list_hooks(self, request: web.Request) -> web.StreamResponse:
-        return _json_response({"webhooks": [h.described() for h in self.hooks.hooks.values()]})
+        return json_response({"webhooks": [h.described() for h in self.hooks.hooks.values()]})
 
     async def _add_hook(self, request: web.Request) -> web.StreamResponse:
         asked = parse_json(await body_of(request))
         hook, new = await self.hooks.register(request.match_info.get("name"), asked)
         told = {} if "secret" in asked else {"secret": hook.target.secret}
-        return _json_response(hook.described() | told, status=201 if new else 200)
+        return json_response(hook.described() | told, status=201 if new else 200)
 
     async def _show_hook(self, request: web.Request) -> web.StreamResponse:
-        return _json_response(self.hooks.find(request.match_info["name"]).described())
+        return json_response(self.hooks.find(request.match_info["name"]).described())
 
     async def _remove_hook(self, request: web.Request) -> web.StreamResponse:
         await self.hooks.remove(request.match_info["name"])
@@ -193,19 +198,6 @@ def _conditional(request: web.Request, answer: HttpResponse) -> HttpResponse:
     if tag in (each.strip() for each in request.headers.get("If-None-Match", "").split(",")):
         return HttpResponse(304, {"ETag": tag, "Cache-Control": "no-cache"})
     return answer._replace(headers=headers)
-
-
-def _response(answer: HttpResponse) -> web.Response:
-    body = answer.body + b"\n" if answer.body else None
-    return web.Response(status=answer.status, headers=answer.headers, body=body)
-
-
-def _json_response(
-    data: Any, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """Return a JSON text that ends with its line, as people who use curl like it."""
-    text = json.dumps(data) + "\n"
-    return web.Response(status=status, headers={**JSON, **(headers or {})}, text=text)
 
 
 def _json(body: bytes) -> Any:
