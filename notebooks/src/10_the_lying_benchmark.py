@@ -191,13 +191,13 @@ quiz.check("10.4", answer, trace=trace, kept=kept)
 # from `created`, when a message was meant to be sent, or from `sent`, when it was.
 
 # %%
-late = experiment(STALL, SECONDS / 4, RATE, side="source")
+late = experiment(STALL, SECONDS / 10, RATE, side="source")
 late_trace = simulate(late, late.strategies[0], reference().physics)
 row("from created", late_trace.done - late_trace.created)
 row("from sent", late_trace.done - late_trace.sent)
 
 # %% [markdown]
-# (This run is only 25 s long, so a stall of 1 s hits 4 % of it.)
+# (This run is only 10 s long, so a stall of 1 s hits a tenth of it.)
 
 # %%
 quiz.ask("10.5")
