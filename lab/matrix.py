@@ -21,7 +21,8 @@ from lab.workload import Constant, Poisson, Workload
 
 Run = Callable[[Scenario, Strategy], Trace]
 RATE, SECONDS, WORK = 200.0, 1.5, 0.004
-SIZE = 50_000  # bytes, so that the some megabytes that sockets hold are soon full
+SIZE = 50_000  # bytes, so that what sockets hold is soon full
+SOCKETS = 500_000  # bytes
 QUEUE = 20  # messages that a bounded buffer, window or answer holds
 LETTERS = {
     "L": "lost",
@@ -171,6 +172,7 @@ def scenario(row: Row, column: Column) -> Scenario:
         strategies=[row.strategy],
         faults=list(column.faults),
         durable=column.durable,
+        socket_buffer=SOCKETS,
         producer=Producer(acks="idempotent", timeout=0.3),
         drain=20.0,
     )

@@ -25,6 +25,7 @@ scenario = Scenario(
     ],
     faults=[SlowConsumer(at=0.5, duration=2, times=10)],
     sample=0.02,
+    socket_buffer=500_000,
     drain=20,
     replications=2,
     quick_duration=3,

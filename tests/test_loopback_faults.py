@@ -5,9 +5,12 @@ Runs are short and differ from one another; only fates, counts and promises are 
 
 import asyncio
 import multiprocessing
+import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from servers import Http, ask, on_loop, publish, serving
 from websockets.asyncio.client import connect
 
 from lab import (
+    Constant,
     HttpIngest,
     LongPoll,
     Periodic,
@@ -27,6 +31,7 @@ from lab import (
     Webhook,
     WebSocketPush,
     Workload,
+    simulate,
 )
 from lab.checks import check
 from lab.engines.common import MeasurementError
@@ -46,6 +51,7 @@ from lab.faults import (
     StalledLoop,
 )
 from lab.messages import Deliver, Message
+from lab.physics import reference
 from lab.roles import PushConsumer
 from lab.scenario import Producer
 from lab.strategies import FRESH, Start, Strategy
@@ -271,6 +277,54 @@ def test_where_messages_wait_is_sampled(session: Session) -> None:
         assert (trace.places[place] >= 0).all()
     assert trace.places["broker"].max() > 10, "the consumer is slower than the producer"
     assert trace.places["consumer"].max() >= 1
+
+
+def test_what_waits_in_the_sockets_of_requests_is_sampled(session: Session) -> None:
+    long = PLAIN.model_copy(update={"size": Constant(value=400_000)})
+    slow = [LimitedBandwidth(at=0.0, duration=1.0, rate=10_000_000)]
+    for strategy in (LongPoll(), Webhook(concurrency=4)):
+        trace = measure(session, strategy, slow, workload=long, sample=0.005)
+        kernel = trace.places["kernel"]
+        assert kernel.max() > 0.3, strategy.name
+        waiting = sum(trace.places[place] for place in PLACES)
+        created = np.searchsorted(trace.created, trace.places["time"], side="right")
+        assert (waiting <= created + 2).all(), "a message is in one place"
+
+
+def test_sockets_of_a_known_size_fill_like_those_of_the_model(session: Session) -> None:
+    """The same messages are dropped on both engines, give or take what a socket's books take."""
+    strategy = WebSocketPush(buffer=10, overflow="drop_newest", queue=4)
+    asked = Scenario(
+        workload=Workload(
+            arrivals=Periodic(rate=200), size=Constant(value=50_000), work=0.05, duration=0.6
+        ),
+        strategies=[strategy],
+        socket_buffer=400_000,
+        drain=20.0,
+    )
+    held = {}
+    for engine in (session.measure, lambda s, t: simulate(s, t, reference().physics)):
+        trace = engine(asked, strategy)
+        assert check(trace) == []
+        held[engine] = len(trace) - count(trace, Fate.DROPPED)
+    measured, simulated = held.values()
+    assert simulated < len(trace) - 40, "most overflow"
+    assert measured == pytest.approx(simulated, abs=12)
+
+
+def test_a_socket_holds_about_what_it_was_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        reader = socket.create_connection(server.getsockname())
+        writer, _ = server.accept()
+    with reader, writer:
+        for end in (reader, writer):
+            settings.limit_buffers(end, 400_000)
+        writer.setblocking(False)
+        held, until = 0, time.monotonic() + 0.1
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                held += writer.send(b"x" * 10_000)
+    assert 200_000 < held < 800_000
 
 
 class Stumbler(PushConsumer):

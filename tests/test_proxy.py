@@ -360,6 +360,18 @@ async def test_bandwidth_is_limited_until_the_fault_is_over() -> None:
 
 
 @on_loop
+async def test_connections_share_the_bandwidth_of_their_link() -> None:
+    async with Service() as service:
+        clients = [await service.dialled() for _ in range(4)]
+        async with during(service, LimitedBandwidth(at=0, rate=100_000)):
+            for client in clients:
+                client.writer.write(bytes(20_000))
+            await asyncio.sleep(0.25)
+            got = [len(peer.got) for peer in service.accepted]
+            assert sum(got) < 40_000 and min(got) > 2_000  # each its part
+
+
+@on_loop
 async def test_latency_and_bandwidth_add_up() -> None:
     async with Service() as service:
         client = await service.dialled()

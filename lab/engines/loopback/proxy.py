@@ -45,6 +45,7 @@ class Proxy:
         self.senders = {LostRequest: requests_from, LostResponse: answers_from}
         self.faults: list[LinkFault] = []  # those that last, while they do
         self.losing: set[End] = set()  # whose next chunk is lost
+        self.free_at: dict[End, float] = {"client": 0.0, "server": 0.0}  # by sender
         self.pairs: set[Pair] = set()
         self.listener: asyncio.Server | None = None
 
@@ -95,6 +96,7 @@ class Proxy:
 
     async def _break_all(self) -> None:
         pairs = list(self.pairs)
+        self.free_at = {"client": 0.0, "server": 0.0}
         for pair in pairs:
             pair.reset()
         for pair in pairs:
@@ -232,13 +234,21 @@ class Way:
         self.loop = asyncio.get_running_loop()
         self.waiting = bytearray()
         self.flying: deque[tuple[float, bytes]] = deque()  # when each arrives; no bytes are the end
-        self.free_at = 0.0  # when the next byte may begin to fly
         self.timer: asyncio.TimerHandle | None = None
         self.blocked = True
         self.ended = False  # nothing more is read
         self.ending = False  # of which the sink is still to be told
         self.over = False  # the sink was told
         self.stopped = False  # nothing more is passed on
+
+    @property
+    def free_at(self) -> float:
+        """When the next byte may begin to fly: all connections share the bandwidth."""
+        return self.proxy.free_at[self.sender]
+
+    @free_at.setter
+    def free_at(self, at: float) -> None:
+        self.proxy.free_at[self.sender] = at
 
     def take(self, data: bytes) -> None:
         """Pass `data` on, or lose it."""
