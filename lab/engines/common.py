@@ -4,6 +4,7 @@ import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple
 
@@ -153,7 +154,8 @@ def manifest(
     }
 
 
-def versions() -> dict[str, str]:
+@cache
+def _versions() -> dict[str, str]:
     names = ("aiohttp", "numpy", "pushpull-lab", "simpy", "websockets")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
@@ -210,6 +212,11 @@ def luck(seed: int, replication: int, who: int) -> Iterator[float]:
     rng = np.random.default_rng(draws)
     while True:
         yield float(rng.random())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a run depends on."""
+    return dict(_versions())
 
 
 def applies(fault: Fault, strategy: Strategy) -> bool:

@@ -92,6 +92,7 @@ class PushConsumer:
         self.index = index
         self.how = how
         self.says_nothing = how.ack == "never" and not how.resume
+        self.resumes, self.early = how.resume, how.ack == "on_receipt"
         self.seen: set[int] | None = set() if how.idempotent else None
         self.bucket = TokenBucket(how.limit) if how.limit.rate < math.inf else None
         self.waiting: deque[Deliver] = deque()
@@ -130,16 +131,17 @@ class PushConsumer:
         return ()
 
     def _deliver(self, delivery: Deliver, now: float) -> Sequence[Message]:
-        if self.how.resume or self.backoff.failures:
+        if self.resumes or self.backoff.failures:
             self.backoff.succeeded()
             self.offset = delivery.offset + len(delivery.messages)
             self.epoch = delivery.epoch
-        wait = self.bucket.take(len(delivery.messages), now) if self.bucket else 0.0
-        if wait:
-            return (self._nack(delivery)._replace(retry_after=wait),)
-        if self.how.ack != "on_receipt":
-            return self._take_on(delivery)
-        return (self._ack(delivery), *self._take_on(delivery))
+        if self.bucket:
+            wait = self.bucket.take(len(delivery.messages), now)
+            if wait:
+                return (self._nack(delivery)._replace(retry_after=wait),)
+        if self.early:
+            return (self._ack(delivery), *self._take_on(delivery))
+        return self._take_on(delivery)
 
     def _ack(self, delivery: Deliver) -> Ack:
         return Ack(self.index, delivery.offset, delivery.attempt, delivery.epoch)

@@ -78,10 +78,16 @@ class Log:
         offset = self.end
         if self.journal:
             self.journal.append(offset, messages, self.sequence, now)
-        self._messages.extend(messages)
-        self.end += len(messages)
-        if self._keeps_times:
-            self._times.extend([now] * len(messages))
+        count = len(messages)
+        if count == 1:  # the usual case, at half the cost
+            self._messages.append(messages[0])
+            if self._keeps_times:
+                self._times.append(now)
+        else:
+            self._messages.extend(messages)
+            if self._keeps_times:
+                self._times.extend([now] * count)
+        self.end = offset + count
         if self._keeps_size:
             self.size += sum(int(self.sizes[m]) for m in messages)
         return offset

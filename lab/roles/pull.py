@@ -71,11 +71,15 @@ class PullBroker:
         return ()
 
     def _publish(self, publish: Publish, now: float) -> Sequence[Message]:
-        messages = publish.messages if publish.sequence is None else self.intake.take(publish)
-        if len(messages):
-            self.log.append(messages, now)
-        if publish.sequence is None and not (self.held or self.log.bounded):
-            return ()
+        if publish.sequence is None:
+            if publish.messages:
+                self.log.append(publish.messages, now)
+            if not (self.held or self.log.bounded):
+                return ()
+        else:
+            messages = self.intake.take(publish)
+            if len(messages):
+                self.log.append(messages, now)
         replies = list(self.intake.answer(publish))
         replies.extend(self._expire(now))
         replies.extend(self._answer_held(now))
