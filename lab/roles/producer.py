@@ -58,6 +58,7 @@ class Producer:
         self.policy = policy
         self.acks = policy.acks != "none"
         self.once = policy.acks == "idempotent"
+        self.forgets = not self.acks  # and is connected: nothing but the times decides
         self.unaccepted: dict[int, float] = {}  # sent, with the time by which an answer must come
         self.reconnect_at = math.inf
         self.backoff = Backoff(policy.retry, luck)
@@ -78,17 +79,19 @@ class Producer:
         elif isinstance(message, Writable):
             return self._resume(now)
         elif isinstance(message, Disconnected):
-            self.blocked = True
+            self.blocked, self.forgets = True, False
             self.wake_at = self.reconnect_at = now + self.backoff.failed()
         return ()
 
     def wake(self, now: float) -> Iterable[Message]:
         """Publish what is due, each message by itself; or connect again."""
-        if self.reconnect_at <= now:
-            self.wake_at = self.reconnect_at = math.inf
-            return (Connect(),)
-        if self.acks:
-            return self._wake_with_acks(now)
+        if not self.forgets:
+            if self.reconnect_at <= now:
+                self.wake_at = self.reconnect_at = math.inf
+                self.forgets = not self.acks
+                return (Connect(),)
+            if self.acks:
+                return self._wake_with_acks(now)
         due: list[Message] = []
         times, i, n = self.times, self.next, self.count
         while i < n and times[i] <= now:

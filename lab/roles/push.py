@@ -116,6 +116,7 @@ class PushBroker:
         self.wake_at = math.inf
         self._deadlines: deque[tuple[float, Deliver]] = deque()
         self._retries: list[tuple[float, int, int, Deliver]] = []
+        self._cuts = policy.overflow == "disconnect"
         self._waits = policy.linger > 0 or policy.acks
         self._direct = policy.batch_size == 1 and not policy.acks and not self.durable
 
@@ -170,7 +171,8 @@ class PushBroker:
             self.log.append(messages, now)
             self.log.expire(now)
         outputs: list[Message] = list(self.intake.answer(publish)) if answer else []
-        for session in list(self.sessions.values()):
+        sessions = self.sessions.values()
+        for session in list(sessions) if self._cuts else sessions:
             if self._direct and session.writable and not session.buffer:
                 who, epoch = session.consumer, self.epoch
                 for i, m in enumerate(messages, offset):
