@@ -45,7 +45,7 @@ CORES, LATENCY = "cores", "latency"  # the panels of the figure
 SCENARIO = Scenario(
     name="claim_14",
     question="What does a poll cost that does not wait?",
-    workload=Workload(arrivals=Poisson(rate=RATE), duration=0.6, seed=14),
+    workload=Workload(arrivals=Poisson(rate=RATE), duration=0.5, seed=14),
     strategies=[LongPoll(), *(ShortPoll(interval=pause) for pause in PAUSES)],
     quick_duration=0.25,
 )

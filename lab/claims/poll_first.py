@@ -29,7 +29,8 @@ from lab.workload import Constant, Poisson, Workload
 
 INTERVAL = 0.02  # seconds between polls
 SIZE = 2_000  # bytes of a message: a small document
-RATES = (5.0, 50.0, 400.0)  # messages a second: about 90, 35 and 4 % of the polls find nothing
+RATES = {5.0: 1.0, 50.0: 0.5, 400.0: 0.3}  # messages a second, and for how long: about 90, 35 and
+# 4 % of the polls find nothing
 PLAIN, CHECKING = ShortPoll(interval=INTERVAL), PollThenPull(interval=INTERVAL)
 Pair = tuple[Run, Run]  # the plain poll and the one that checks first, on the same messages
 
@@ -39,10 +40,10 @@ def scenario(rate: float) -> Scenario:
         name="claim_13",
         question="Does it pay to ask first whether there is anything to pull?",
         workload=Workload(
-            arrivals=Poisson(rate=rate), size=Constant(value=SIZE), duration=1.0, seed=27
+            arrivals=Poisson(rate=rate), size=Constant(value=SIZE), duration=RATES[rate], seed=27
         ),
         strategies=[PLAIN, CHECKING],
-        quick_duration=0.6,
+        quick_duration=0.6 * RATES[rate],
     )
 
 
