@@ -195,11 +195,11 @@ def busy(requests: float, cores: float, spread: Any = EVEN) -> Finding:
 
         return run(label, made, spread)
 
-    labels = [strategy.label for strategy in busy_poll.SCENARIO.strategies]
+    ways = busy_poll.scenario(busy_poll.PAUSES).strategies
+    labels = [strategy.label for strategy in ways]
     figures = [(50.0, 0.05), (requests, cores), (500.0, 0.3), (90.0, 0.05), (20.0, 0.02)]
-    return busy_poll.judge(
-        {label: polling(label, *f) for label, f in zip(labels, figures, strict=True)}
-    )
+    found = {label: polling(label, *f) for label, f in zip(labels, figures, strict=True)}
+    return busy_poll.judge(found, busy_poll.PAUSES)
 
 
 def test_polls_without_a_pause() -> None:

@@ -53,7 +53,7 @@ def scenario(cost: float) -> Scenario:
         question="Whose batches suit the consumer?",
         workload=workload,
         strategies=[*PULLS, *BLIND, *TOLD],
-        quick_duration=0.4,
+        quick_duration=0.25,
     )
 
 

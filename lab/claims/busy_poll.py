@@ -37,18 +37,21 @@ from lab.workload import Poisson, Workload
 RATE = 50.0  # messages a second: most polls find nothing
 NO_PAUSE = 1e-6  # seconds: the knob wants more than 0, and this is less than any poll takes
 PAUSES = (NO_PAUSE, 0.001, 0.01, 0.05)
+QUICK_PAUSES = (NO_PAUSE, 0.01)
 AT_ONCE = 0.01  # seconds from a poll to the next: none waited for a message
 BUSY = 0.5  # cores
 IDLE = 0.1  # cores: what a pause must bring it down to
 CORES, LATENCY = "cores", "latency"  # the panels of the figure
 
-SCENARIO = Scenario(
-    name="claim_14",
-    question="What does a poll cost that does not wait?",
-    workload=Workload(arrivals=Poisson(rate=RATE), duration=0.5, seed=14),
-    strategies=[LongPoll(), *(ShortPoll(interval=pause) for pause in PAUSES)],
-    quick_duration=0.25,
-)
+
+def scenario(pauses: tuple[float, ...]) -> Scenario:
+    return Scenario(
+        name="claim_14",
+        question="What does a poll cost that does not wait?",
+        workload=Workload(arrivals=Poisson(rate=RATE), duration=0.5, seed=14),
+        strategies=[LongPoll(), *(ShortPoll(interval=pause) for pause in pauses)],
+        quick_duration=0.25,
+    )
 
 
 def cycle(trace: Trace) -> float:
@@ -57,13 +60,14 @@ def cycle(trace: Trace) -> float:
 
 
 def test(bench: Bench) -> Finding:
-    return judge(bench.run(SCENARIO))
+    pauses = QUICK_PAUSES if bench.quick else PAUSES
+    return judge(bench.run(scenario(pauses)), pauses)
 
 
-def judge(runs: Mapping[str, Run]) -> Finding:
-    """Return the verdict on the runs of `SCENARIO`, by label."""
-    held, *polled = (runs[strategy.label] for strategy in SCENARIO.strategies)
-    busy, by_pause = polled[0], dict(zip(PAUSES, polled, strict=True))
+def judge(runs: Mapping[str, Run], pauses: tuple[float, ...]) -> Finding:
+    """Return the verdict on the runs of `scenario`, by label."""
+    held, *polled = (runs[strategy.label] for strategy in scenario(pauses).strategies)
+    busy, by_pause = polled[0], dict(zip(pauses, polled, strict=True))
     asked, used = over(busy, cycle), over(busy, cores)
     enough = crossing({pause: readings(run, cores) for pause, run in by_pause.items()}, IDLE)
     amounts = [

@@ -31,6 +31,7 @@ INTERVAL = 0.02  # seconds between polls
 SIZE = 2_000  # bytes of a message: a small document
 RATES = {5.0: 1.0, 50.0: 0.5, 400.0: 0.3}  # messages a second, and for how long: about 90, 35 and
 # 4 % of the polls find nothing
+QUICK_RATES = (5.0, 400.0)
 PLAIN, CHECKING = ShortPoll(interval=INTERVAL), PollThenPull(interval=INTERVAL)
 Pair = tuple[Run, Run]  # the plain poll and the one that checks first, on the same messages
 
@@ -110,7 +111,8 @@ COMPARISONS: Mapping[str, Comparison] = {
 
 
 def test(bench: Bench) -> Finding:
-    found = {rate: bench.run(scenario(rate)) for rate in RATES}
+    rates = QUICK_RATES if bench.quick else RATES
+    found = {rate: bench.run(scenario(rate)) for rate in rates}
     return judge({rate: (runs[PLAIN.label], runs[CHECKING.label]) for rate, runs in found.items()})
 
 
