@@ -140,6 +140,23 @@ def test_a_bench_runs_everything_once_and_tells_what_is_broken() -> None:
     assert len(engine.asked) == 14
 
 
+def test_a_run_that_fails_is_done_again_once() -> None:
+    engine = Engine()
+    fails = [True, False, True, True]
+
+    def run_one(*asked: Any) -> Trace:
+        if fails and fails.pop(0):
+            raise MeasurementError("gone")
+        return engine(*asked)
+
+    some = bench.Memory("loopback", run_one)
+    alone = SCENARIO.model_copy(update={"strategies": [LongPoll()], "replications": 1})
+    assert len(some.run(alone)["LongPoll"].traces) == 1
+    assert some.failures == ["LongPoll: gone"]
+    with pytest.raises(MeasurementError):
+        some.run(alone.model_copy(update={"drain": 5.0}))
+
+
 def test_a_quick_bench_makes_runs_short() -> None:
     found = bench.simulation(reference().physics, quick=True).run(SCENARIO)
     assert len(found["LongPoll"].traces) == 3

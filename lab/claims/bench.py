@@ -11,6 +11,7 @@ import numpy as np
 
 from lab.calibration import disturbed
 from lab.checks import check
+from lab.engines.common import MeasurementError
 from lab.engines.simulation import simulate
 from lab.metrics import Run
 from lab.physics import Physics
@@ -30,8 +31,9 @@ def untold(what: str) -> None:
 class Memory:
     """A bench: it runs scenarios by `run_one` and keeps what came of them.
 
-    `violations` tells what the checker found wrong; `disturbed` counts the measured runs, of `runs` in
-    all, that other work on the machine disturbed.
+    `violations` tells what the checker found wrong, `failures` which runs could not be completed and
+    were done again; `disturbed` counts the measured runs, of `runs` in all, that other work on the
+    machine disturbed. A run that fails twice raises `MeasurementError`.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Memory:
         self.quick = quick
         self.costs: Physics | None = None
         self.violations: list[str] = []
+        self.failures: list[str] = []
         self.runs = 0
         self.disturbed = 0
         self._run_one = run_one
@@ -62,7 +65,11 @@ class Memory:
 
     def _one(self, scenario: Scenario, strategy: Strategy, replication: int) -> Trace:
         self._told(f"{ENGINES[self.engine]} {strategy.label}")
-        trace = self._run_one(scenario, strategy, replication)
+        try:
+            trace = self._run_one(scenario, strategy, replication)
+        except MeasurementError as error:
+            self.failures.append(f"{strategy.label}: {error}")
+            trace = self._run_one(scenario, strategy, replication)
         self.runs += 1
         self.disturbed += disturbed(trace.manifest.get("background"))
         where = f"{strategy.label}, {self.engine}, replication {replication}"

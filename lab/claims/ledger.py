@@ -83,6 +83,7 @@ def ledger(
                 now.begin(f"claim {claim.number}")
                 found[claim.number][engine] = tested(claim, bench)
             violations += bench.violations
+            notes += [f"failed and done again: {failure}" for failure in bench.failures]
             if bench.disturbed:
                 notes.append(
                     f"{bench.disturbed} of {bench.runs} measured runs were disturbed by other work"
