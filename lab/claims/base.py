@@ -57,6 +57,12 @@ class Finding:
         return {"verdict": self.verdict, "reason": self.reason, "amounts": amounts}
 
 
+def leading(amounts: Sequence[Amount], *names: str) -> list[Amount]:
+    """Return the amounts with those of these names first. Raises `KeyError` if one is not there."""
+    known = {amount.name: amount for amount in amounts}
+    return [*(known.pop(name) for name in names), *known.values()]
+
+
 class Bench(Protocol):
     """An engine on which claims run their scenarios.
 

@@ -17,6 +17,7 @@ from lab.claims.base import (
     crossing,
     geometric,
     latency,
+    leading,
     ratio,
     ratios,
     series,
@@ -94,6 +95,8 @@ def judge(runs: Mapping[str, Run], intervals: Sequence[float], rates: Runs) -> F
     reason = f"{_told(slower)}; {_interval(against)}; {overtaken.text}"
     drawn = [*_series(runs, polls), *lines(rates, [SOCKET, HOOK, LONG], MEDIAN, "rate")]
     drawn += [line._replace(name=POLL) for line in lines(rates, [SHORT], MEDIAN, "rate")]
+    first = [f"median latency, {LONG.label} over {push.label} at {RATE:g}/s" for push in PUSHES]
+    amounts = leading(amounts, *first, overtaken.amount.name)
     return Finding(weigh(slower.values()), reason, amounts, drawn)
 
 

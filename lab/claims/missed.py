@@ -13,6 +13,7 @@ from lab.claims.base import (
     Finding,
     Findings,
     clears,
+    leading,
     series,
     trace_amount,
     weigh,
@@ -78,7 +79,9 @@ def judge(runs: Mapping[str, Mapping[str, Run]]) -> Finding:
     reason = f"what came meanwhile is gone with {_names(gone)}; it comes back with {_names(back)}"
     if losing:
         reason += f"; of the pulls, it is gone with {_names(losing)}"
-    amounts = [Amount(f"never had after it {case}, {w}", s) for (case, w), s in shares.items()]
+    name = "never had, consumer {}, {}".format
+    amounts = [Amount(name(*key), share) for key, share in shares.items()]
+    amounts = leading(amounts, *(name("crashed", way.label) for way in LATECOMERS))
     drawn = [Series(way, [(0, share)], case) for (case, way), share in shares.items()]
     return Finding(weigh(hard.values()), reason, amounts, drawn)
 

@@ -14,6 +14,7 @@ from lab.claims.base import (
     Findings,
     above,
     below,
+    leading,
     series,
     trace_amount,
     weigh,
@@ -94,12 +95,16 @@ def judge(runs: Mapping[str, Run]) -> Finding:
         (None if flood is None else not flood) if way in pulls else flood
         for way, flood in floods.items()
     ]
-    reason = "; ".join(f"{word} {_names(floods, value)}" for value, word in WORDS.items())
+    named = {word: [way for way in floods if floods[way] is is_so] for is_so, word in WORDS.items()}
+    reason = "; ".join(f"{word} {' and '.join(some)}" for word, some in named.items() if some)
+    name = "most messages in front of the consumer, {}".format
     amounts = [
-        *(Amount(f"most messages in front of the consumer, {w}", i) for w, i in waiting.items()),
+        *(Amount(name(w), i) for w, i in waiting.items()),
         *(Amount(f"share lost, {way}", found) for way, found in share.items()),
         *(Amount(f"time to catch up, {way}", found, "s") for way, found in late.items()),
     ]
+    first = (PUSHES[0], PUSHES[-1], PULLS[0])
+    amounts = leading(amounts, *(name(way.label) for way in first))
     drawn = [
         Series(way, [(0, found[way])], panel)
         for panel, found in (("waiting", waiting), ("lost", share))
@@ -116,10 +121,6 @@ def overwhelmed(share: Interval, waiting: Interval) -> bool | None:
     if above(share, LOST) or above(waiting, MOST):
         return True
     return False if below(share, LOST) and below(waiting, MOST) else None
-
-
-def _names(floods: Mapping[str, bool | None], value: bool | None) -> str:
-    return " and ".join(way for way, flood in floods.items() if flood is value) or "none"
 
 
 def draw(findings: Findings) -> Figure:

@@ -14,6 +14,7 @@ from lab.claims.base import (
     amount,
     clears,
     latency,
+    leading,
     series,
     trace_amount,
     weigh,
@@ -90,8 +91,9 @@ def judge(runs: Mapping[str, Run]) -> Finding:
         f" the target answers up to {asked[busiest].mean:.2g} requests for each message"
         f" ({busiest})"
     )
+    name = f"most taken in within {WINDOW:g} s, {{}}".format
     amounts = [
-        *(Amount(f"most taken in within {WINDOW:g} s, {way}", i) for way, i in most.items()),
+        *(Amount(name(way), i) for way, i in most.items()),
         *(Amount(f"share lost, {way}", found) for way, found in share.items()),
         *(Amount(f"requests per message, {way}", found) for way, found in asked.items()),
         *(
@@ -100,6 +102,8 @@ def judge(runs: Mapping[str, Run]) -> Finding:
         ),
         *(Amount(f"p99 latency, {w}", amount(r, latency("p99")), "s") for w, r in runs.items()),
     ]
+    many = LIMITED[1].label
+    amounts = leading(amounts, name(FREE.label), name(many), f"requests per message, {many}")
     drawn = [
         Series(way, [(0, found)], panel)
         for panel, of in (("most", most), ("lost", share), ("requests", asked))

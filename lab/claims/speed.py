@@ -14,6 +14,7 @@ from lab.claims.base import (
     amount,
     clears,
     geometric,
+    leading,
     ratio,
     series,
     trace_amount,
@@ -33,6 +34,7 @@ RATE = 100.0  # messages a second where transit is measured
 BURST = 1000  # messages, all within 10 ms, where throughput is
 SOCKET = WebSocketPush()
 KEPT, NEW = Webhook(), Webhook(keep_alive=False)
+TRANSIT, RATE_OF = "transit, {} over WebSocketPush", "throughput, WebSocketPush over {}"
 HTTP: tuple[Strategy, ...] = (ServerSentEvents(), KEPT, NEW, Webhook(batch_size=100))
 
 calm = Scenario(
@@ -67,14 +69,15 @@ def judge(slow: Mapping[str, Run], fast: Mapping[str, Run]) -> Finding:
     slower = {way: clears(factor, LIMIT) for way, factor in longer.items()}
     fewer = {way: clears(factor, LIMIT) for way, factor in less.items()}
     amounts = [
-        *(Amount(f"transit, {way} over WebSocketPush", f) for way, f in longer.items()),
-        *(Amount(f"throughput, WebSocketPush over {way}", f) for way, f in less.items()),
+        *(Amount(TRANSIT.format(way), f) for way, f in longer.items()),
+        *(Amount(RATE_OF.format(way), f) for way, f in less.items()),
         *(Amount(f"median transit, {w}", trace_amount(r, transit), "s") for w, r in slow.items()),
         *(Amount(f"throughput, {w}", amount(r, throughput), "/s") for w, r in fast.items()),
     ]
     reason = f"in transit {_told(slower)}; in throughput {_told(fewer)}"
     verdict = weigh([*slower.values(), *fewer.values()])
-    return Finding(verdict, reason, amounts, _series(slow, fast))
+    first = (TRANSIT.format(KEPT.label), TRANSIT.format(HTTP[0].label), RATE_OF.format(KEPT.label))
+    return Finding(verdict, reason, leading(amounts, *first), _series(slow, fast))
 
 
 def _told(held: Mapping[str, bool | None]) -> str:
