@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from builders import changed, trace, undelivered
 
-from lab.checks import MOST, Violation, check
+from lab.checks import check
+from lab.findings import MOST, Violation
 from lab.trace import Fate, Trace
 
 CREATED = np.arange(10) * 0.1
