@@ -6,7 +6,7 @@ from lab.faults import ConsumerCrash
 scenario = Scenario(
     name="replay_from",
     question=__doc__,
-    workload=Workload(arrivals=Periodic(rate=100), duration=4, seed=7),
+    workload=Workload(arrivals=Periodic(rate=100), work=0.004, duration=4, seed=7),
     strategies=[
         LongPoll(max_records=20),
         LongPoll(max_records=20, begin="latest"),
