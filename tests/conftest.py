@@ -24,7 +24,10 @@ def shell(
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a PostgreSQL 16 from its wheel, which works for root as well; return its URL."""
+    """Run a PostgreSQL 16 from its wheel; return its URL.
+
+    For root it makes a system user `pgserver`, since PostgreSQL does not run as root.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
         import pgserver  # it looks for that folder

@@ -92,6 +92,15 @@ def test_engines_import_nothing_above_them(above: str) -> None:
     assert not {name for name in ours("engines") if inside(name, f"lab.{above}")}
 
 
+def test_the_feed_is_above_what_it_is_built_of() -> None:
+    may = {"feed", "claims", "cli_feed.py"}
+    below = [path for path in files() if path.relative_to(ROOT).parts[0] not in may]
+    assert not [path for path in below for n in imports(path) if inside(n, "lab.feed")]
+    others = {n for n in ours("feed") if not inside(n, "lab.feed")}
+    assert "lab.roles" in others and "lab.engines.loopback.actor" in others
+    assert not {n for n in others if inside(n, "lab.compare", "lab.cli", "lab.trace", "lab.claims")}
+
+
 def test_simulation_imports_no_socket_library() -> None:
     names = {n for path in files("engines/simulation") for n in imports(path)}
     assert not {name for name in names if name.partition(".")[0] in SOCKETS}

@@ -1,10 +1,12 @@
 """A client with a database behind it: what `pushpull feed` runs."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lab.engines.common import luck
 from lab.feed import limits
 from lab.feed.client import Client, Event
 from lab.feed.sinks import Batcher, open_store
@@ -46,6 +48,7 @@ class Ingestion:
             name=wish.name,
             token=wish.token,
             patience=wish.patience,
+            luck=luck(os.getpid(), 0, 0),  # those who were cut off together come back one by one
         )
 
     async def run(self) -> None:

@@ -18,6 +18,7 @@ from lab.messages import Ack, Nack
 from lab.roles import Retry
 from lab.roles.push import PushPolicy
 
+EVENT_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
 OUT_OF_RANGE = 4416  # WebSocket close codes of our own: 4000 and the HTTP status
 
 
@@ -47,29 +48,20 @@ class Streams:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send events until the client leaves, or what it wants is forgotten."""
         self.check_room()
-        board = self.board
-        last = request.headers.get("Last-Event-ID")
-        if last is not None:
-            epoch, offset = last_event(last)
-            first = board.resolve(offset + 1, epoch)
-        else:
-            first = board.resolve(request.query.get("offset"), request.query.get("epoch"))
-        batch = batch_of(request.query.get("batch", 1))
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
-        await response.prepare(request)
-        outlet = Outlet(None, 0, response.write, request.transport)
+        board, first = self.board, self._first(request)
+        policy = self.policy(batch_of(request.query.get("batch", 1)))
         form = EventFormat(board.log.epoch)
+        response = web.StreamResponse(headers=EVENT_STREAM)
+        outlet = Outlet(None, 0, response.write, request.transport)
+        outlet.put(f": {board.feed} from {first}\nretry: 1000\n\n".encode())
 
         def send(message: Any) -> None:
             outlet.put(form.encode(message, board.record).encode())
 
-        subscription = Subscription(board, self.policy(batch), first, send)
-        outlet.actor = subscription
-        outlet.put(f": {board.feed} from {first}\nretry: 1000\n\n".encode())
+        outlet.actor = subscription = Subscription(board, policy, first, send)
         self.open.add(outlet)
         try:
+            await response.prepare(request)
             await until_one_ends(outlet.run(), subscription.run(), _signs_of_life(outlet))
         except (ConnectionError, TimeoutError):
             outlet.abort()  # the client left, or stopped reading
@@ -80,6 +72,14 @@ class Streams:
             self.open.discard(outlet)
         return response
 
+    def _first(self, request: web.Request) -> int:
+        """Return where an event stream begins: after the last event that the client had, if any."""
+        last = request.headers.get("Last-Event-ID")
+        if last is None:
+            return self.board.resolve(request.query.get("offset"), request.query.get("epoch"))
+        epoch, offset = last_event(last)
+        return self.board.resolve(offset + 1, epoch)
+
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket: a subscription first, then acks from the client, if it wants any."""
         self.check_room()
@@ -89,10 +89,10 @@ class Streams:
             compress=False,
             max_msg_size=limits.FRAME,
         )
-        await connection.prepare(request)
         outlet = Outlet(None, 0, connection.send_str, request.transport)
         self.open.add(outlet)
         try:
+            await connection.prepare(request)
             await self._converse(connection, outlet)
         except (ConnectionError, TimeoutError):
             outlet.abort()
@@ -109,14 +109,10 @@ class Streams:
                 await refuse(connection, error)
 
     async def _stream(self, connection: web.WebSocketResponse, outlet: Outlet) -> None:
-        board, frames = self.board, texts(connection)
-        try:
-            async with asyncio.timeout(limits.FIRST_FRAME):
-                asked = parse_json(await anext(frames))
-        except StopAsyncIteration:
+        board, frames, form = self.board, texts(connection), JsonStream()
+        asked = await _first_frame(frames)
+        if asked is None:
             return
-        except TimeoutError:
-            raise BadRequest(408, f"no subscription in {limits.FIRST_FRAME:g} s") from None
         if "subscribe" not in asked:
             raise BadRequest(400, "subscribe first")
         if asked["subscribe"] != board.name:
@@ -125,16 +121,25 @@ class Streams:
         credits = asked.get("credits")
         if credits is not None and not 1 <= whole(credits, "credits") <= limits.CREDITS:
             raise BadRequest(400, f"credits: need 1 to {limits.CREDITS}")
-        form = JsonStream()
+        policy = self.policy(batch_of(asked.get("batch", 1)), credits)
 
         def send(message: Any) -> None:
             outlet.put(form.encode(message, board.record))
 
-        policy = self.policy(batch_of(asked.get("batch", 1)), credits)
-        subscription = Subscription(board, policy, first, send)
-        outlet.actor = subscription
+        outlet.actor = subscription = Subscription(board, policy, first, send)
         outlet.put(json.dumps({"subscribed": board.name, **board.described(), "offset": first}))
         await until_one_ends(outlet.run(), subscription.run(), _acks(frames, subscription))
+
+
+async def _first_frame(frames: AsyncIterator[str]) -> dict[str, Any] | None:
+    """Return what a client says first, or None if it leaves before that."""
+    try:
+        async with asyncio.timeout(limits.FIRST_FRAME):
+            return parse_json(await anext(frames))
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        raise BadRequest(408, f"no subscription in {limits.FIRST_FRAME:g} s") from None
 
 
 async def _acks(frames: AsyncIterator[str], subscription: Subscription) -> None:

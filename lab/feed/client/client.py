@@ -62,10 +62,11 @@ class Client:
 
     The path of `url` decides how: `/stream` (WebSocket), `/events` (server-sent events), `/records`
     (polls that the server holds for `wait` seconds, or with wait=0 one each `interval` seconds) or
-    `/webhooks` (it is POSTed to, under `name`). Messages without one of `symbols`, if any are given,
-    are passed over. `resume` tells the cursor that was saved for a feed; without one it starts at the
-    `begin` of the log or with what comes next. A server may be away for `patience` seconds: then, or
-    if it refuses, `FeedError` is raised. What `on_event` raises ends the client.
+    `/webhooks` (it is POSTed to, under `name`, by a server on the same machine). Messages without one
+    of `symbols`, if any are given, are passed over. `resume` tells the cursor that was saved for a
+    feed; without one the client begins with the "earliest" message of the log or with what comes after
+    the "latest". A server may be away for `patience` seconds: then, or if it refuses, `FeedError` is
+    raised. What `on_event` raises ends the client.
     """
 
     def __init__(

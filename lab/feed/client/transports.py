@@ -86,6 +86,8 @@ async def events(client: Listener) -> None:
         rest = b""
         async for chunk in response.content.iter_any():
             *found, rest = (rest + chunk).split(b"\n\n")
+            if len(rest) > WEBSOCKET["max_size"]:
+                raise FeedError(f"{client.url}: an event without an end")
             for event in found:
                 lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
                 if lines:
