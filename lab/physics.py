@@ -20,7 +20,9 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 2
+SCHEMA = 3
+SLEEPS = (0.3e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 40e-3, 100e-3, 300e-3)  # seconds
+Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 class Cost(Description):
@@ -46,10 +48,9 @@ class LoopCosts(Description):
     `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of going to
     sleep; `step` that of deciding what to do about a message; `timer` is how late the kernel says
     that a timer is due. After a long sleep waking up takes 1 + `drowsy` times as long, and work
-    1 + `cold` times: so much of the cold comes back in a sleep of t seconds as x / (1 + x),
-    x = (t / `cooling`)^`sharpness`, but for a share `quick`, for which x = t / `dozing`;
-    and `warming` seconds of work leave a quarter. A share `shared` of the cold is the core's, which
-    another loop on it keeps awake.
+    1 + `cold` times; `cooled` says which share of this cold is back after a sleep as long as each of
+    `SLEEPS` (between two of them in proportion to the logarithm). What runs again before the loop
+    sleeps is warm. A share `shared` of the cold is the core's, which another loop on it keeps awake.
     """
 
     wake_up: Seconds = 0.0
@@ -58,12 +59,10 @@ class LoopCosts(Description):
     step: Seconds = 0.0
     cold: Annotated[Number, Field(ge=0)] = 0.0
     drowsy: Annotated[Number, Field(ge=0)] = 0.0
-    cooling: Seconds = 0.001
-    sharpness: Annotated[Number, Field(gt=0)] = 2.0
-    quick: Annotated[Number, Field(ge=0)] = 0.0
-    dozing: Seconds = 0.001
-    shared: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    warming: Seconds = 0.001
+    cooled: tuple[Share, ...] = Field(
+        (1.0,) * len(SLEEPS), min_length=len(SLEEPS), max_length=len(SLEEPS)
+    )
+    shared: Share = 0.0
     sleep: Seconds = 0.0
 
 
@@ -88,10 +87,17 @@ class ExchangeCosts(Description):
 
 
 class ConnectionCosts(Description):
-    """What a new connection adds to a request, on either side."""
+    """What a new connection adds to a request, on either side, and to have it closed, on each."""
 
     client: Seconds = 0.0
     server: Seconds = 0.0
+    close: Seconds = 0.0
+
+
+class CallCosts(Cost):
+    """A message that is a function call. A turn of a loop that has no socket to watch takes `turn`."""
+
+    turn: Seconds = 0.0
 
 
 class LinkPhysics(Description):
@@ -121,7 +127,7 @@ class Physics(Description):
     stream: StreamCosts = StreamCosts()
     exchange: ExchangeCosts = ExchangeCosts()
     connection: ConnectionCosts = ConnectionCosts()
-    call: Cost = Cost()
+    call: CallCosts = CallCosts()
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
     stalls: Stalls = Stalls()
@@ -138,14 +144,16 @@ class Physics(Description):
         return self.model_copy(update={"drift": 0.0})
 
     def slower(self, times: float) -> "Physics":
-        """Return a machine on which all work, and waking up, takes `times` as long."""
+        """Return a machine on which all work, waking up, and the way through a link take `times` as long."""
         changes = {name: _slower(getattr(self, name), times) for name in WORK}
         own = {name: getattr(self.loop, name) * times for name in LOOP_WORK}
-        return self.model_copy(update={**changes, "loop": self.loop.model_copy(update=own)})
+        changes["loop"] = self.loop.model_copy(update=own)
+        changes["link"] = self.link.model_copy(update={"delay": self.link.delay * times})
+        return self.model_copy(update=changes)
 
 
 WORK = ("stream", "exchange", "connection", "call")
-LOOP_WORK = ("wake_up", "iteration", "step", "sleep", "warming")
+LOOP_WORK = ("wake_up", "iteration", "timer", "step", "sleep")
 
 
 def _slower(costs: Any, times: float) -> Any:

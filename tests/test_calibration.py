@@ -21,7 +21,7 @@ from lab import calibration as cal
 from lab.calibration import fit, learning, parameters, plan, runs
 from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
-from lab.physics import Physics, load, reference
+from lab.physics import SCHEMA, Physics, load, reference
 
 RNG = np.random.default_rng(5)
 TRUTH = {name: value * math.exp(RNG.uniform(-0.3, 0.3)) for name, value in START.items()}
@@ -201,12 +201,13 @@ def test_the_plan_has_other_messages_in_every_run() -> None:
 
 def test_files_go_round_and_bad_ones_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    data = {"schema": 2, "physics": TRUE.model_dump(mode="json"), "manifest": {}}
+    data = {"schema": SCHEMA, "physics": TRUE.model_dump(mode="json"), "manifest": {}}
     cal.save(data | {"ensemble": [data["physics"]]}, path)
     assert load(path).physics == TRUE
     assert load(path).ensemble == (TRUE,)
-    bad = '{"schema": 2, "physics": {"noise": -1e999}}'
-    for wrong in ("{", '{"schema": 1}', bad, '{"schema": 2, "ensemble": [3]}', "[]"):
+    head = f'{{"schema": {SCHEMA}, '
+    bad = [head + '"physics": {"noise": -1e999}}', head + '"ensemble": [3]}']
+    for wrong in ("{", '{"schema": 1}', *bad, "[]"):
         path.write_text(wrong, encoding="utf-8")
         with pytest.raises(InvalidInput, match=r"calibration\.json: "):
             load(path)
@@ -215,7 +216,7 @@ def test_files_go_round_and_bad_ones_are_refused(tmp_path: Path) -> None:
 def test_ones_own_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "user_cache_path", lambda name: tmp_path / name)
     assert cal.own() is None
-    data = {"schema": 2, "physics": TRUE.model_dump(mode="json"), "manifest": {"date": "x"}}
+    data = {"schema": SCHEMA, "physics": TRUE.model_dump(mode="json"), "manifest": {"date": "x"}}
     cal.save(data, cal.own_path())
     found = cal.own()
     assert found is not None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -31,10 +32,12 @@ from lab import (
 )
 from lab.engines.simulation import loop
 from lab.engines.simulation.engine import Simulation
+from lab.engines.simulation.loop import SECOND, cooled_by_octave
 from lab.formats import http_size
 from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
+    SLEEPS,
     Cost,
     ExchangeCosts,
     LinkPhysics,
@@ -180,29 +183,45 @@ def lone(costs: Physics, rate: float) -> float:
 
 
 def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
-    """Half of the cold is back after `cooling`; three loops wake up for each message."""
+    """Half of the cold is back after 40 ms; three loops wake up for each message."""
     work = Cost(fixed=1e-5)
     costs = Physics(
-        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooling=0.1, sharpness=3.0, warming=1e-8),
+        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooled=(0, 0, 0, 0, 0, 0, 0.5, 0.5, 1)),
         stream=StreamCosts(send=work, receive=work),
     )
+    assert SLEEPS[6:8] == (0.04, 0.1)
     assert lone(costs, 1000) == pytest.approx(4e-5 + 3 * 1e-4, rel=0.02)
-    assert lone(costs, 10) == pytest.approx(4e-5 + 3 * 2e-4, rel=0.02)
+    assert lone(costs, 15) == pytest.approx(4e-5 + 3 * 2e-4, rel=0.02)
     assert lone(costs, 0.2) == pytest.approx(4e-5 + 3 * 3e-4, rel=0.02)
 
 
-def test_work_costs_more_in_a_cold_loop_and_warms_it() -> None:
-    """w seconds of work cost `cold` w / (1 + w / `warming`) more: the integral of its cooling."""
-    work, warming = 4e-4, 1e-4
+def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
+    cooled = cooled_by_octave(LoopCosts(cooled=(0, 0, 0.2, 0.4, 0.4, 0.4, 0.4, 0.4, 1)))
+    times = 2.0 ** np.arange(-1, 64) / SECOND
+    middle = np.interp(math.log(math.sqrt(2.5e-3 * 5e-3)), np.log(times), cooled)
+    assert middle == pytest.approx(0.3, abs=0.01)
+    assert cooled[0] == 0.0
+    assert cooled[-1] == 1.0
+    assert cooled == sorted(cooled)
+
+
+def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
+    work = 4e-4
     costs = Physics(
-        loop=LoopCosts(cold=3.0, cooling=1e-3, sharpness=4.0, warming=warming),
+        loop=LoopCosts(cold=3.0, cooled=(0, 0, 1, 1, 1, 1, 1, 1, 1)),
         stream=StreamCosts(receive=Cost(fixed=work)),
         cores=3,
         pins=IDEAL.pins,
     )
-    extra = 3.0 * work / (1 + work / warming)
-    assert lone(costs, 1) == pytest.approx(2 * (work + extra), rel=0.001)
+    assert lone(costs, 1) == pytest.approx(2 * (work + 3 * work), rel=0.001)
     assert lone(costs, 1200) == pytest.approx(2 * work, rel=0.25)
+    burst = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.25, seed=3)
+    strategy = WebSocketPush()
+    trace = simulate(scenario(burst, strategy), strategy, costs)
+    assert len(trace) > 9  # in three bursts; only the first of the second and third finds it cold
+    for side in ("broker", "target"):
+        used = trace.counters.cpu_seconds[side]
+        assert used == pytest.approx((len(trace) + 2 * 3) * work, rel=0.01)
 
 
 def test_what_is_paid_once_is_paid_once_a_turn() -> None:

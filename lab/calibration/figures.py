@@ -14,7 +14,7 @@ from lab.trace import Trace
 
 PARTS = ("schedule delay", "to the broker", "broker residence", "on the way", "consumer queue")
 THROUGHPUT = "throughput"
-SHORTEST = 4e-6  # seconds; shorter figures are not fitted
+SHORTEST = 1e-6  # seconds; shorter figures are not fitted
 FLOOR = 2e-6  # added to both sides of a ratio, so that nothing is infinitely wrong
 SPEEDS = {
     "cpu": 1.0,

@@ -41,7 +41,8 @@ SPREAD = 1.5  # of the starting values, in their logarithm
 STEP = 0.1  # of finite differences, in the logarithm
 LEAP = 0.8  # the most that a parameter moves at once, in its logarithm
 DAMPING = (0.125, 1.0, 8.0)  # tried at once, times the damping that served last
-GOOD_ENOUGH = 0.003  # the share of the cost that one more step must win
+FAILURES = 2  # in a row to find a better place, after which the search ends
+GOOD_ENOUGH = 0.001  # the share of the cost that one more step must win
 MEMBERS = 16
 SEED = 7
 
@@ -56,7 +57,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(9, 900, 400), Effort(3, 300, 150)
+FULL, QUICK = Effort(10, 800, 400), Effort(3, 300, 150)
 
 
 class Point(NamedTuple):
@@ -216,22 +217,27 @@ class Search:
 
     def run(self, steps: int, each: Callable[[int], None]) -> tuple[Vector, Vector, Vector]:
         """Return where the search ended, with residuals and Jacobian."""
-        at, damping = self.start.copy(), 0.01
+        at, damping, failures = self.start.copy(), 0.01, 0
         here = self.everywhere([at])[0]
         cost = self.cost(here, at)
         for step in range(steps):
             each(step)
-            jacobian = self.jacobian(at, here)
-            matrix, gradient = self.normal(jacobian, here, at)
+            if not failures:
+                jacobian = self.jacobian(at, here)
+                matrix, gradient = self.normal(jacobian, here, at)
             tried = [damping * factor for factor in DAMPING]
             places = [self._moved(at, matrix, gradient, each_damping) for each_damping in tried]
             found = self.everywhere(places)
             costs = [self.cost(r, place) for r, place in zip(found, places, strict=True)]
             best = int(np.argmin(costs))
-            if costs[best] > cost * (1 - GOOD_ENOUGH):
+            if costs[best] <= cost * (1 - GOOD_ENOUGH):
+                at, here, cost, failures = places[best], found[best], costs[best], 0
+                damping = max(tried[best], 1e-4)
+                continue
+            failures += 1
+            if failures == FAILURES:
                 break
-            at, here, cost = places[best], found[best], costs[best]
-            damping = max(tried[best], 1e-4)
+            damping *= DAMPING[-1] / DAMPING[0]  # much shorter ways
         return at, here, jacobian
 
     def _moved(self, at: Vector, matrix: Vector, gradient: Vector, damping: float) -> Vector:

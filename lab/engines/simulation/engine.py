@@ -10,7 +10,16 @@ import simpy
 from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
 from lab.engines.simulation.link import Link, held_by_libraries
-from lab.engines.simulation.loop import NOTHING, SECOND, Core, EventLoop, charge, depend
+from lab.engines.simulation.loop import (
+    ITERATION,
+    NOTHING,
+    RESUME,
+    SECOND,
+    Core,
+    EventLoop,
+    charge,
+    depend,
+)
 from lab.engines.simulation.prices import FETCH, TYPICAL, Quotes, prices
 from lab.engines.simulation.record import Record
 from lab.engines.simulation.trouble import Trouble
@@ -61,6 +70,7 @@ class Simulation:
         if isinstance(self.strategy.wire, Call):
             for loop in loops.values():
                 loop.step = NOTHING  # it is part of what a call costs
+                loop.iteration = charge(self.physics.call.turn, ITERATION, self.physics.loop.cold)
         policy = self.scenario.producer.policy()
         producer = Producer(self.record.created, policy, self.luck(SOURCE))
         self.source = Source(producer, loops[place.source], run, next(self.ranks))
@@ -74,7 +84,9 @@ class Simulation:
         self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
         self.broker.not_modified = costs.not_modified
         if costs.resume:
-            self.broker.resume = self.broker.resuming = charge(costs.resume, self.physics.loop)
+            self.broker.resume = self.broker.resuming = charge(
+                costs.resume, RESUME, self.physics.loop.cold
+            )
         kind = Records if common.polls(wire) else Deliver
         self.broker.outlet = Quotes(costs, kind, self.record)
         self.source.broker = self._link(self.source, self.broker, 0, ingest)

@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from lab.physics import LoopCosts, Physics, Stalls
+from lab.physics import SLEEPS, LoopCosts, Physics, Stalls
 
 NEVER = 2**62
 SECOND = 1_000_000_000
@@ -37,23 +37,28 @@ class Ready(Protocol):
 
 
 Entry = tuple[int, int, int, Ready]  # ready at, kind, rank
-Charge = tuple[float, float, float]
-"""A cost: nanoseconds in a warm loop, as many more in a cold one, and what of the cold is left."""
+Charge = tuple[float, float, int]
+"""A cost: nanoseconds in a warm loop, as many more in a cold one, and a bit that names its code."""
+
+NOTHING: Charge = (0.0, 0.0, 0)
+ITERATION, STEP, RESUME, OTHER = 1, 2, 4, 8  # bits of code; those from `OTHER` on are messages'
 
 
-NOTHING: Charge = (0.0, 0.0, 1.0)
+def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge:
+    """Return the charge for `cost` seconds of work, and `repeated` ones of the same again and again.
 
-
-def charge(cost: float, loop: LoopCosts, cold: float = 1.0) -> Charge:
-    """Return the charge for `cost` seconds of work that is `cold` times as dear in a cold loop.
-
-    Work warms its own loop: a loop as cold as 1 costs 1 + `loop.cold` times as much to begin with,
-    and after w seconds of work is 1 / (1 + w / `loop.warming`)^2 as cold. Integrated over the work.
+    Code that has not run since the loop slept takes 1 + `cold` times as long in a loop as cold as
+    can be. What is repeated is warm.
     """
-    if not cost:
+    if not cost + repeated:
         return NOTHING
-    left = loop.warming / (loop.warming + cost)
-    return cost * SECOND, cold * loop.cold * cost * left * SECOND, left * left
+    return (cost + repeated) * SECOND, cold * cost * SECOND, code
+
+
+def cooled_by_octave(loop: LoopCosts) -> list[float]:
+    """Return which share of the cold is back after sleeps of half a nanosecond, 1, 2, 4, 8, …"""
+    known = np.log([SLEEPS[0] / 4, *SLEEPS]), [0.0, *loop.cooled]
+    return np.interp(np.log(2.0 ** np.arange(-1, 64) / SECOND), *known).tolist()
 
 
 class Core:
@@ -125,15 +130,14 @@ class EventLoop:
         self.core = core
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
-        self.iteration = charge(loop.iteration, loop)
-        self.step = charge(loop.step, loop)
+        self.iteration = charge(loop.iteration, ITERATION, loop.cold)
+        self.step = charge(loop.step, STEP, loop.cold)
         self.timer = int(loop.timer * SECOND)
         self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
-        self.cooling = max(loop.cooling * SECOND, 1.0)
-        self.dozing = max(loop.dozing * SECOND, 1.0)
-        self.sharpness, self.quick, self.shared = loop.sharpness, loop.quick, loop.shared
-        self.coldness = 1.0  # from 0, after much work, to 1, after a long sleep
+        self.cooled, self.shared = cooled_by_octave(loop), loop.shared
+        self.coldness = 1.0  # of code that has not run yet: up to 1, after a long sleep
         self.rested = 1.0  # the same, when the next turn begins
+        self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or loop.drowsy or physics.noise)
         self.stalls = bool(physics.stalls.rate)
@@ -208,8 +212,7 @@ class EventLoop:
             self.wake_ups += 1
             self.cpu += self.core_tail
             if self.varies:
-                self.coldness = self.rested
-                self.luck = self.noise.draw()
+                self._cool()
         self._open(now)
         agenda = self.agenda
         entry = heappop(agenda)
@@ -229,23 +232,28 @@ class EventLoop:
 
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
-        warm, cold, left = self.iteration
         self.begun = now
         if self.varies:
             self.factor = self.noise.draw()
-            self.opened = now + int((warm + cold * self.coldness) * self.factor)
-            self.coldness *= left
+            self.opened = self.pay(self.iteration, now)
         else:
-            self.opened = now + int(warm)
+            self.opened = now + int(self.iteration[0])
         if self.stalls and (now >= self.core.stall_at or now < self.core.stall_until):
             self.opened += self.core.stall(now)
 
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`."""
-        warm, cold, left = charge
-        now += int((warm + cold * self.coldness) * self.factor)
-        self.coldness *= left
-        return now
+        cost, cold, code = charge
+        if not self.warm & code:
+            self.warm |= code
+            cost += cold * self.coldness
+        return now + int(cost * self.factor)
+
+    def _cool(self) -> None:
+        """Wake up: be as cold as the sleep has made the loop."""
+        self.coldness = self.rested
+        self.warm = 0
+        self.luck = self.noise.draw()
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
@@ -253,31 +261,32 @@ class EventLoop:
 
     def _cooled(self, idle: int) -> float:
         """Return how much of the cold comes back in `idle` nanoseconds."""
-        slept = idle / self.cooling
-        deep = slept**self.sharpness
-        back = deep / (1.0 + deep)
-        if self.quick:
-            back += self.quick * (idle / (idle + self.dozing) - back)
-        return back
+        octave = idle.bit_length()
+        below, above = self.cooled[octave], self.cooled[octave + 1]
+        return below + (above - below) * (2 * idle / (1 << octave) - 1) if idle else 0.0
 
-    def _latency(self, idle: int, core_idle: int) -> int:
-        """Return how long waking up takes after the loop and its core were idle for so long."""
+    def _latency(self, idle: int, core_idle: int, timer: int = 0) -> int:
+        """Return how long waking up takes after the loop and its core were idle for so long.
+
+        A `timer` that is late by so much in a warm loop is later in a cold one.
+        """
         back = self._cooled(idle)
         if self.shared and core_idle < idle:
             back += self.shared * (self._cooled(max(0, core_idle)) - back)
-        self.rested = coldness = self.coldness + (1.0 - self.coldness) * back
-        return int(self.wake_up * (1.0 + self.drowsy * coldness) * self.luck)
+        self.rested = back
+        drowsy = self.drowsy * back
+        return int(self.wake_up * (1.0 + drowsy) * self.luck + timer * drowsy)
 
-    def go_on(self, at: int, end: int) -> int:
+    def go_on(self, at: int, end: int, timer: int = 0) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
 
-        Returns when it began, or -1 if it may not: something else comes first. What the caller
+        A `timer` is how late one is that makes it ready. Returns when the turn began, or -1 if it may not: something else comes first. What the caller
         does next starts at `opened`. This saves the way through the agenda.
         """
         if at <= end:
             begin = end
         elif self.varies:
-            begin = at + self._latency(at - end, at - end)
+            begin = at + self._latency(at - end, at - end, timer)
         else:
             begin = at + int(self.wake_up)
         agenda = self.agenda
@@ -292,8 +301,7 @@ class EventLoop:
             if self.sleep:
                 self.cpu += self._tail()
             if self.varies:
-                self.coldness = self.rested
-                self.luck = self.noise.draw()
+                self._cool()
         self._open(begin)
         return begin
 
@@ -308,14 +316,15 @@ class EventLoop:
 
     def _next_turn(self) -> int:
         """Return when the next turn begins: at once if busy until then, else after waking up."""
-        at = self.agenda[0][0]
+        at, kind, *_ = self.agenda[0]
         idle = at - self.busy_until
         if idle <= 0:
             self.rested = self.coldness
             return self.busy_until
-        return at + (
-            self._latency(idle, at - self.core.free_at) if self.varies else int(self.wake_up)
-        )
+        if not self.varies:
+            return at + int(self.wake_up)
+        late = self.timer if kind == TIMER else 0
+        return at + self._latency(idle, at - self.core.free_at, late)
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from lab.engines.simulation.loop import Charge, charge
+from lab.engines.simulation.loop import OTHER, Charge, charge
 from lab.engines.simulation.record import Record
 from lab.formats import http_size, websocket_size
 from lab.group_format import GroupFormat
@@ -43,6 +43,7 @@ REQUESTS_TO_BROKER = (Fetch, Check, Seek)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange, Found)
 REQUESTS_OF_MEMBERS = (Fetch, Join, Heartbeat, Commit)
 ANSWERS_TO_MEMBERS = (Records, Assigned, Beat, Committed, Refused)
+KINDS: tuple[type, ...] = get_args(Message)
 TYPICAL = 1_000  # an offset with as many digits as in most runs
 FETCH = Fetch(0, TYPICAL, 10_000)
 
@@ -66,15 +67,19 @@ class Prices:
     def quote(self, kind: type, count: int, size: int) -> Quote:
         """Return the charges for a message of `count` records and `size` bytes."""
         send, receive = self.send[kind], self.receive[kind]
-        to_send, to_receive = (
-            cost.fixed + cost.record * count + cost.byte * size for cost in (send, receive)
+        sending = OTHER << (3 * KINDS.index(kind))
+        receiving, after = sending << 1, sending << 2
+        to_send, to_receive = (cost.fixed + cost.record * min(count, 1) for cost in (send, receive))
+        sent, received = (
+            cost.record * max(count - 1, 0) + cost.byte * size for cost in (send, receive)
         )
+        cold, as_cold = self.loop.cold * send.cold, self.loop.cold * receive.cold
         return (
-            charge(to_send, self.loop, send.cold),
-            charge(to_send + send.once, self.loop, send.cold),
-            charge(to_receive, self.loop, receive.cold),
-            charge(to_receive + receive.once, self.loop, receive.cold),
-            charge(send.after, self.loop, send.cold),
+            charge(to_send, sending, cold, sent),
+            charge(to_send + send.once, sending, cold, sent),
+            charge(to_receive, receiving, as_cold, received),
+            charge(to_receive + receive.once, receiving, as_cold, received),
+            charge(send.after, after, cold),
             size,
         )
 
@@ -125,15 +130,15 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
 
 def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     costs, new = physics.exchange, physics.connection
-    extra = (0.0, 0.0) if wire.keep_alive else (new.client, new.server)
+    extra = (0.0, 0.0, 0.0) if wire.keep_alive else (new.client, new.server, new.close)
     asks: tuple[type, ...] = REQUESTS_TO_BROKER
     answers: tuple[type, ...] = ANSWERS_OF_BROKER
     if wire.server == "consumer":
         asks, answers = (Deliver,), (Ack, Nack)
     elif isinstance(wire.format, GroupFormat):
         asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
-    send = dict.fromkeys(asks, _dearer(costs.request, extra[0]))
-    send |= dict.fromkeys(answers, costs.reply)
+    send = dict.fromkeys(asks, _dearer(costs.request, extra[0], extra[2]))
+    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, extra[2]))
     receive = dict.fromkeys(asks, _dearer(costs.serve, extra[1]))
     receive |= dict.fromkeys(answers, costs.response)
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
@@ -147,8 +152,8 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     return Prices(physics.loop, send, receive, heads, resume, empty, unchanged)
 
 
-def _dearer(cost: Cost, extra: float) -> Cost:
-    return cost.model_copy(update={"fixed": cost.fixed + extra})
+def _dearer(cost: Cost, extra: float, after: float = 0.0) -> Cost:
+    return cost.model_copy(update={"fixed": cost.fixed + extra, "after": cost.after + after})
 
 
 def _stream_head(wire: Stream, kind: type) -> int:
