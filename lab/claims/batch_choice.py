@@ -17,8 +17,9 @@ from lab.claims.base import (
     crossing,
     geometric,
     series,
+    trace_amount,
 )
-from lab.claims.readings import compare, known, mean_latency, over
+from lab.claims.readings import compare, known, mean_latency
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep
@@ -92,7 +93,7 @@ def judge(swept: Swept) -> Finding:
 
 def _over_best(runs: Mapping[str, Run], label: str) -> list[float]:
     """Return the mean latency over that of the best setting for this consumer, by replication."""
-    best = min(runs.values(), key=lambda run: over(run, mean_latency).mean)
+    best = min(runs.values(), key=lambda run: trace_amount(run, mean_latency).mean)
     return compare(runs[label], best, lambda a, b: mean_latency(a) / mean_latency(b))
 
 
@@ -129,7 +130,10 @@ def _reason(worst: Mapping[str, Interval], single: Interval, told: bool) -> str:
 
 def _series(swept: Swept) -> list[Series]:
     return [
-        Series(s.label, [(cost * 1e3, over(r[s.label], mean_latency)) for cost, r in swept.items()])
+        Series(
+            s.label,
+            [(cost * 1e3, trace_amount(r[s.label], mean_latency)) for cost, r in swept.items()],
+        )
         for s in (*PULLS, *BLIND, *TOLD)
     ]
 

@@ -11,21 +11,16 @@ from lab.claims.base import (
     Claim,
     Finding,
     Findings,
+    OfTrace,
     above,
     below,
     crossing,
+    geometric,
     series,
+    trace_amount,
+    trace_ratios,
 )
-from lab.claims.readings import (
-    Reading,
-    cores,
-    known,
-    median_latency,
-    over,
-    readings,
-    requests_per_second,
-    times,
-)
+from lab.claims.readings import cores, known, median_latency, readings, requests_per_second
 from lab.metrics import Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep
@@ -68,18 +63,18 @@ def judge(runs: Mapping[str, Run], pauses: tuple[float, ...]) -> Finding:
     """Return the verdict on the runs of `scenario`, by label."""
     held, *polled = (runs[strategy.label] for strategy in scenario(pauses).strategies)
     busy, by_pause = polled[0], dict(zip(pauses, polled, strict=True))
-    asked, used = over(busy, cycle), over(busy, cores)
+    asked, used = trace_amount(busy, cycle), trace_amount(busy, cores)
     enough = crossing({pause: readings(run, cores) for pause, run in by_pause.items()}, IDLE)
     amounts = [
         Amount("zero time-out: time from a poll to the next", asked, "s"),
         Amount("zero time-out: cores kept busy", used, "cores"),
-        Amount("long poll: cores kept busy", over(held, cores), "cores"),
+        Amount("long poll: cores kept busy", trace_amount(held, cores), "cores"),
         Amount(f"pause between polls at which {IDLE:g} cores are busy", enough, "s"),
-        Amount("zero time-out: requests", over(busy, requests_per_second), "per second"),
-        Amount("long poll: requests", over(held, requests_per_second), "per second"),
+        Amount("zero time-out: requests", trace_amount(busy, requests_per_second), "per second"),
+        Amount("long poll: requests", trace_amount(held, requests_per_second), "per second"),
         Amount(
             "median latency, zero time-out over long poll",
-            times(busy, held, median_latency),
+            geometric(trace_ratios(busy, held, median_latency)),
             "times",
         ),
     ]
@@ -97,13 +92,19 @@ def judge(runs: Mapping[str, Run], pauses: tuple[float, ...]) -> Finding:
 
 def _series(held: Run, polled: Mapping[float, Run]) -> list[Series]:
     """Return cores and median latency over the pause; those of the long poll are level."""
-    panels: dict[str, Reading] = {CORES: cores, LATENCY: median_latency}
+    panels: dict[str, OfTrace] = {CORES: cores, LATENCY: median_latency}
     return [
         drawn
         for panel, reading in panels.items()
         for drawn in (
-            Series("ShortPoll", [(p * 1e3, over(r, reading)) for p, r in polled.items()], panel),
-            Series("LongPoll (no pause)", [(p * 1e3, over(held, reading)) for p in polled], panel),
+            Series(
+                "ShortPoll", [(p * 1e3, trace_amount(r, reading)) for p, r in polled.items()], panel
+            ),
+            Series(
+                "LongPoll (no pause)",
+                [(p * 1e3, trace_amount(held, reading)) for p in polled],
+                panel,
+            ),
         )
     ]
 

@@ -18,8 +18,9 @@ from lab.claims.base import (
     crossing,
     geometric,
     series,
+    trace_amount,
 )
-from lab.claims.readings import compare, known, over, readings
+from lab.claims.readings import compare, known, readings
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
@@ -146,13 +147,15 @@ def _amounts(
     for number in (min(crowds), most):
         for label, run in crowds[number].items():
             name = f"broker's cores with {number} consumers, {label}"
-            yield Amount(name, over(run, broker_cores), "cores")
+            yield Amount(name, trace_amount(run, broker_cores), "cores")
 
 
 def _series(crowds: Mapping[int, Mapping[str, Run]], panel: str) -> Iterator[Series]:
     reading = first_latency if panel == LATENCY else broker_cores
     for strategy in CROWD:
-        points = [(float(n), over(runs[strategy.label], reading)) for n, runs in crowds.items()]
+        points = [
+            (float(n), trace_amount(runs[strategy.label], reading)) for n, runs in crowds.items()
+        ]
         yield Series(strategy.label, points, panel)
 
 
@@ -174,7 +177,7 @@ CLAIM = Claim(
     experiment=(
         f"{RATE:g} messages a second (Poisson), each for every one of {NUMBERS[0]} to {NUMBERS[-1]}"
         " consumers, by long poll and by WebSocket: the first consumer's median latency and the"
-        f" broker's CPU. Then four consumers, one of which needs {SLOW.work * 1e3:g} ms for each"
+        f" broker's CPU (the consumers share a process of their own). Then four consumers, one of which needs {SLOW.work * 1e3:g} ms for each"
         f" message for {SLOW.duration:g} s: the others' median latency meanwhile, over that before."
     ),
     criterion=(

@@ -173,7 +173,10 @@ def _series(found: Sequence[Timed]) -> Iterator[Series]:
     yield Series("back to back", rates, ROWS)
     for rate in (RATE, 10_000.0, 100_000.0):
         waits = [
-            (float(size), Interval.over(latency(one.seconds[size], size, rate) for one in found))
+            (
+                float(size),
+                Interval.over(latency(one.seconds[size], size, rate) for one in found),
+            )
             for size in SIZES
         ]
         yield Series(f"{rate:,.0f} rows/s come", waits, DELAY)

@@ -17,8 +17,9 @@ from lab.claims.base import (
     crossing,
     geometric,
     series,
+    trace_amount,
 )
-from lab.claims.readings import Comparison, compare, known, over
+from lab.claims.readings import Comparison, compare, known
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep
@@ -118,7 +119,7 @@ def test(bench: Bench) -> Finding:
 
 def judge(pairs: Mapping[float, Pair]) -> Finding:
     """Return the verdict on pairs of runs, by the rate of their messages."""
-    shares = {rate: over(plain, empty_share) for rate, (plain, _) in pairs.items()}
+    shares = {rate: trace_amount(plain, empty_share) for rate, (plain, _) in pairs.items()}
     swept = {
         name: {shares[rate].mean: compare(*pair, how) for rate, pair in pairs.items()}
         for name, how in COMPARISONS.items()

@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import Amount, Bench, Claim, Finding, Findings, above, series
-from lab.claims.readings import Reading, over
+from lab.claims.base import (
+    Amount,
+    Bench,
+    Claim,
+    Finding,
+    Findings,
+    OfTrace,
+    above,
+    series,
+    trace_amount,
+)
 from lab.faults import ConsumerCrash, LostResponse
 from lab.metrics import Run
 from lab.plots.bars import bars
@@ -69,7 +78,7 @@ def again(trace: Trace) -> float:
     return float(np.maximum(trace.completions.astype(np.int64) - 1, 0).sum())
 
 
-READINGS: Mapping[str, Reading] = {LOST: lost, GIVEN_UP: given_up, AGAIN: again}
+READINGS: Mapping[str, OfTrace] = {LOST: lost, GIVEN_UP: given_up, AGAIN: again}
 SAID = {LOST: "lost", GIVEN_UP: "given up", AGAIN: "done again"}
 
 
@@ -88,8 +97,12 @@ def judge(runs: Mapping[str, Run]) -> Finding:
         return replace(finding, verdict="refuted", reason=reason)
     if not twice:
         return replace(finding, reason="no fault hit an acknowledgement under way")
-    told = f"with 2xx after the work nothing is lost and {over(patient, again).mean:.1f} are done again"
-    early_loses, hasty_loses = above(over(early, lost), 0), above(over(hasty, given_up), 0)
+    often = trace_amount(patient, again).mean
+    told = f"with 2xx after the work nothing is lost and {often:.1f} are done again"
+    early_loses, hasty_loses = (
+        above(trace_amount(early, lost), 0),
+        above(trace_amount(hasty, given_up), 0),
+    )
     if not (early_loses or hasty_loses):
         reason = f"{told}; neither an early 2xx nor few attempts cost any"
         return replace(finding, verdict="supported", reason=reason)
@@ -97,7 +110,10 @@ def judge(runs: Mapping[str, Run]) -> Finding:
 
 
 def _condition(runs: Mapping[str, Run]) -> str:
-    early, hasty = over(runs[EARLY.label], lost).mean, over(runs[HASTY.label], given_up).mean
+    early, hasty = (
+        trace_amount(runs[EARLY.label], lost).mean,
+        trace_amount(runs[HASTY.label], given_up).mean,
+    )
     return (
         f"but a 2xx before the work loses what waits when the consumer crashes ({early:.1f} messages),"
         f" and a sender that stops after {patience(HASTY) * 1e3:.0f} ms at most gives up"
@@ -123,14 +139,14 @@ def _amounts(runs: Mapping[str, Run]) -> Iterator[Amount]:
     order = [(PATIENT, LOST), (PATIENT, AGAIN), (EARLY, LOST), (HASTY, GIVEN_UP)]
     order += [(s, kind) for s in (PATIENT, EARLY, HASTY) for kind in READINGS]
     for strategy, kind in dict.fromkeys((s.label, kind) for s, kind in order):
-        value = over(runs[strategy], READINGS[kind])
+        value = trace_amount(runs[strategy], READINGS[kind])
         yield Amount(f"{NAMES[strategy]}: {SAID[kind]}", value, "messages")
 
 
 def _series(runs: Mapping[str, Run]) -> Iterator[Series]:
     for kind, reading in READINGS.items():
         for label, name in NAMES.items():
-            yield Series(name, [(0.0, over(runs[label], reading))], kind)
+            yield Series(name, [(0.0, trace_amount(runs[label], reading))], kind)
 
 
 def draw(findings: Findings) -> Figure:

@@ -6,17 +6,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    above,
-    below,
-    crossing,
-    series,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, above, below, crossing, series
 from lab.claims.readings import compare, known
 from lab.faults import AddedLatency
 from lab.metrics import Interval, Run
@@ -35,7 +25,7 @@ MAX_WAIT = 0.2  # seconds; short, as a run ends only when nothing was asked for 
 CLOSE = 1.5  # transits on average up to which a long poll counts as quick as push
 MOST = 3.0  # transits of the slowest messages
 MOSTLY = 0.99  # of the messages: the machine may stall for a moment
-SLACK = 1.1  # timers and CPU time may add so much to the bound
+SLACK = 1.2  # timers, CPU time and stalls may add so much to the bound
 PUSHED, HELD = WebSocketPush(), LongPoll(max_wait=MAX_WAIT)
 MEAN, TAIL = "mean", "99 % quantile"
 Pair = tuple[Run, Run]  # push and long poll, on the same messages
@@ -81,7 +71,10 @@ def test(bench: Bench) -> Finding:
 def judge(pairs: Mapping[float, Pair]) -> Finding:
     """Return the verdict on pairs of runs, by the rate of their messages."""
     swept = {rate * DELAY: compare(*pair, average) for rate, pair in pairs.items()}
-    means, worst = {x: Interval.over(v) for x, v in swept.items()}, _together(list(pairs.values()))
+    means, worst = (
+        {x: Interval.over(v) for x, v in swept.items()},
+        _together(list(pairs.values())),
+    )
     busy = crossing(swept, CLOSE)
     amounts = [
         *(Amount(f"mean, {x / DELAY:g} messages/s", v, "transits") for x, v in means.items()),
@@ -157,7 +150,7 @@ CLAIM = Claim(
     ),
     criterion=(
         f"Supported if the mean is below {CLOSE:g} transits at every rate and 99 % of all messages"
-        f" take less than {SLACK * MOST:g} ({MOST:g}, and a tenth for CPU time and timers); refuted"
+        f" take less than {SLACK * MOST:g} ({MOST:g}, and a fifth for CPU time, timers and stalls); refuted"
         f" if more take longer, or if the mean is above {CLOSE:g} at every rate; otherwise it"
         " depends on the rate, and the load at which the mean crosses is given."
     ),
