@@ -67,7 +67,7 @@ def _line(axes: Axes, points: Sequence[Point], scale: float, look: style.Look, e
         color=look.colour,
         linestyle=style.LINES[engine],
         linewidth=2.2,
-        marker=look.marker,
+        marker="" if engine == "theory" else look.marker,
         markersize=8,
         markerfacecolor=look.colour if FILLED[engine] else "white",
         markeredgewidth=1.8,
