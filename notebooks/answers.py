@@ -9,13 +9,14 @@ Numbers are as accepted in that run; on another machine, measured ones are other
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 
 from lab.course.questions import QUESTIONS
 from lab.course.quiz import Choice, Number, Question
 
-RIGHT = re.compile(r"^([\d.]+): right\. ?(.*)$", re.MULTILINE)
+RIGHT = re.compile(r"^([\d.]+): right(?:, (\w))?\. ?(.*)$", re.MULTILINE)
 ACCEPTED = re.compile(r" ?\(Accepted: (.+)\.\)$")
 
 HEAD = """# Expected answers
@@ -26,28 +27,37 @@ what the student chose, it is another one elsewhere; the reasons stay the same.
 """
 
 
-def said(path: Path) -> dict[str, str]:
+class Told(NamedTuple):
+    """What was said to a right answer: its letter, if it is one, and why it is right."""
+
+    letter: str
+    why: str
+
+
+def said(path: Path) -> dict[str, Told]:
     """Return what was said to each right answer in a notebook that was run, by question."""
     book = nbformat.read(path, as_version=4)
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
     text = "\n".join(output.get("text", "") for output in outputs)
-    return dict(RIGHT.findall(text))
+    return {id: Told(letter, why) for id, letter, why in RIGHT.findall(text)}
 
 
-def row(question: Question, told: str) -> str:
+def row(question: Question, told: Told) -> str:
     """Return a question's line of the table."""
-    cells = (question.id, question.prompt, _expected(question, told), ACCEPTED.sub("", told))
+    cells = (question.id, question.prompt, _expected(question, told), ACCEPTED.sub("", told.why))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _expected(question: Question, told: str) -> str:
+def _expected(question: Question, told: Told) -> str:
     if isinstance(question, Number):
-        accepted = ACCEPTED.search(told)
+        accepted = ACCEPTED.search(told.why)
         assert accepted, told
-        return f"{accepted[1]} {question.unit}".rstrip()
-    if isinstance(question, Choice) and isinstance(question.key, str):
-        return f"{question.key}) {question.options[question.key]}"
-    return "depends on the run"
+        low, high = accepted[1].split(" to ")
+        return f"{low if low == high else accepted[1]} {question.unit}".rstrip()
+    if isinstance(question, Choice):
+        fixed = "" if isinstance(question.key, str) else " (in this run)"
+        return f"{told.letter}) {question.options[told.letter]}{fixed}"
+    return "what was run is judged"
 
 
 def main(folder: Path) -> None:

@@ -133,7 +133,7 @@ async def execute(source: Path, version: str, out: Path | None) -> Outcome:
         try:
             await client.async_execute()
         except CellExecutionError as error:
-            wrong = str(error)
+            wrong = f"{error.ename}: {error.evalue}"
     seconds = asyncio.get_running_loop().time() - began
     if out:
         out.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def test_letters_are_right_in_any_case_and_only_if_they_are_options() -> None:
     mine.check("9.2", "c", period=1.0)
     assert "need one of a, b" in said[-1]
     mine.check("9.2", " B ", period=1.0)
-    assert mine.right == {"9.2"}
+    assert mine.right == {"9.2"} and said[-1].startswith("9.2: right, b.")
 
 
 def test_bands_hold_the_truth_and_exclude_others() -> None:
@@ -180,3 +180,22 @@ def test_questions_can_be_answered(question: Number | Choice) -> None:
 def test_right_letters_vary() -> None:
     keys: Sequence[str] = [q.key for q in ALL if isinstance(q, Choice) and isinstance(q.key, str)]
     assert len(set(keys)) > 1
+
+
+def test_there_are_thirteen_lessons_and_enough_questions() -> None:
+    assert sorted(QUESTIONS) == [int(source.name[:2]) for source in SOURCES] == list(range(1, 14))
+    assert len(ALL) >= 65
+
+
+@pytest.mark.parametrize("page", ["docs/teaching.md", "docs/glossary.md", "notebooks/README.md"])
+def test_pages_of_the_course_link_to_what_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert links or page == "docs/glossary.md"
+    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+def test_every_lesson_has_its_answers_in_the_teachers_table() -> None:
+    """If this fails, make docs/answers.md anew, as `notebooks/answers.py` says."""
+    text = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| ([\d.]+) \|", text, re.MULTILINE) == [q.id for q in ALL]

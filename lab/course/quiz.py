@@ -100,7 +100,8 @@ class Quiz:
             right, why = _check_choice(question, answer, evidence)
         if right:
             self.right.add(id)
-            self.say(f"{id}: right. {why}".rstrip())
+            letter = f", {str(answer).strip().lower()}" if isinstance(question, Choice) else ""
+            self.say(f"{id}: right{letter}. {why}".rstrip())
             return
         self.right.discard(id)
         self.say(f"{id}: {why or 'not right.'} {self._hint(question)}".rstrip())
