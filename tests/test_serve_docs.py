@@ -82,7 +82,7 @@ def test_commands_do_as_they_are_shown(
         script = script.replace(there, here)
     said = bash(script, tmp_path)
     expected, found = signs(sample), signs(said)
-    assert found[: len(expected)] == expected, said
+    assert set(expected) <= set(found), said  # a webhook may be quicker than the answer about it
     statuses = [sign for sign in found if str(sign).startswith("HTTP")]
     assert statuses == [sign for sign in expected if str(sign).startswith("HTTP")], said
     assert "a bad signature" not in said
