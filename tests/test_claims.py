@@ -175,7 +175,10 @@ def absent(losing: tuple[Strategy, ...]) -> Finding:
         return {way.label: run(way.label, **(gone if way in losing else {})) for way in ways}
 
     everyone = (*missed.PUSHES, *missed.PULLS)
-    found = {"crashed": of(missed.CRASH, everyone), "came late": of(missed.LATE, missed.LATECOMERS)}
+    found = {
+        "was cut off": of(missed.CUT, everyone),
+        "came late": of(missed.LATE, missed.LATECOMERS),
+    }
     return missed.judge(found)
 
 
