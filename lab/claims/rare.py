@@ -1,8 +1,6 @@
 """Claim 5: HTTP is the better choice for a rare update."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -46,11 +44,17 @@ updates = Scenario(
 
 
 def test(bench: Bench) -> Finding:
-    more: dict[str, Any] = {"engine": bench.engine, "costs": bench.costs, "ping_interval": PING}
     seconds, replications = (0.6, 3) if bench.quick else (1.0, 5)
-    idle = idle_cost(SOCKET, seconds, replications=replications, memory_with=0, **more)
-    held = idle_cost(SOCKET, PING, replications=1, memory_with=100, **more).memory
-    return judge(bench.run(updates), replace(idle, memory=held))
+    idle = idle_cost(
+        SOCKET,
+        seconds,
+        engine=bench.engine,
+        replications=replications,
+        costs=bench.costs,
+        ping_interval=PING,
+        memory_with=50,
+    )
+    return judge(bench.run(updates), idle)
 
 
 def judge(runs: Mapping[str, Run], idle: IdleCost) -> Finding:
