@@ -128,8 +128,8 @@ gap(predicted_lost, "messages", simulated=np.mean(lost[silent.label]))
 show(plots.offsets([run.traces[0] for run in (broken.runs[0], broken.runs[3])]))
 
 # %% [markdown]
-# The thick line is the log of the broker, the thin one how many the consumer is done with. Without a
-# memory, the consumer never comes back to the line.
+# The thick line is how many messages had come to the broker, the thin one how many the consumer was
+# done with. Where nobody remembers, the consumer never comes back to the thick line.
 
 # %%
 quiz.ask("8.1")
