@@ -54,7 +54,8 @@ def gallery_command(
     with stoppable() as report:
         found = gallery.run(studies, idlers, engines, costs.physics, quick, report)
         drawn = {exhibit.name: gallery.png(exhibit.draw(found)) for exhibit in exhibits}
-    gallery.save(out, drawn, engines, quick, list(_notes(costs, engines, found.disturbed)))
+    how = gallery.How(tuple(engines), quick, found.disturbed, tuple(_notes(costs, engines)))
+    gallery.save(out, drawn, how)
     if as_json:
         shown = [_plain(exhibit, out, engines) for exhibit in exhibits]
         idle = [cost.to_json() for cost in found.idle]
@@ -93,15 +94,13 @@ def _check_folder(out: Path) -> None:
         raise InvalidInput(f"--out: got {out}; need a folder that can be written")
 
 
-def _notes(costs: Calibrated, engines: list[str], disturbed: tuple[int, int]) -> Iterator[str]:
+def _notes(costs: Calibrated, engines: list[str]) -> Iterator[str]:
     """Yield on what and when the figures were made."""
     if "simulation" in engines:
         made = costs.manifest
         yield f"Simulated with the costs measured on: {made.get('machine')}, {made.get('date')}."
     if "loopback" in engines:
         yield f"Measured on: {machine.name()}, {date.today().isoformat()}."
-    if disturbed[0]:
-        yield f"{disturbed[0]} of {disturbed[1]} measured runs were disturbed by other processes."
 
 
 def _plain(exhibit: "Exhibit", out: Path, engines: list[str]) -> dict[str, Any]:

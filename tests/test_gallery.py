@@ -7,7 +7,7 @@ import pytest
 from commands import Shell
 
 from lab import library
-from lab.gallery import EXHIBITS, gather, index
+from lab.gallery import EXHIBITS, How, gather, index, read, save
 from lab.gallery.scenarios import Study
 
 LARGEST = 150_000  # bytes of a picture
@@ -75,3 +75,14 @@ def test_wrong_input_is_told_in_a_line(arguments: tuple[str, ...], text: str, sh
 
 def test_a_page_of_nothing_is_a_page() -> None:
     assert index({}).startswith("# Gallery")
+
+
+def test_a_page_is_not_stopped_by_a_file_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "ecdf.png").write_bytes(b"")
+    for text in ("", "[]", '{"ecdf": {"colour": 1}}', '{"ecdf": 3}'):
+        (tmp_path / "gallery.json").write_text(text, encoding="utf-8")
+        assert read(tmp_path) == {}
+    save(tmp_path, {"ecdf": b"x"}, How(["loopback"], disturbed=(2, 9), notes=["a note"]))
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert read(tmp_path)["ecdf"].disturbed == [2, 9]
+    assert "2 of 9 measured runs were disturbed" in page and "- a note" in page

@@ -2,6 +2,6 @@
 
 from lab.gallery.bench import Found, run
 from lab.gallery.exhibits import EXHIBITS, Exhibit, gather
-from lab.gallery.page import index, png, save
+from lab.gallery.page import How, index, png, read, save
 
-__all__ = ["EXHIBITS", "Exhibit", "Found", "gather", "index", "png", "run", "save"]
+__all__ = ["EXHIBITS", "Exhibit", "Found", "How", "gather", "index", "png", "read", "run", "save"]

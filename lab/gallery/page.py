@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -33,59 +33,64 @@ def png(figure: Figure) -> bytes:
     return small.getvalue()
 
 
-def save(
-    folder: Path,
-    drawn: Mapping[str, bytes],
-    engines: Sequence[str],
-    quick: bool,
-    notes: Sequence[str],
-) -> None:
+class How(NamedTuple):
+    """How figures were made; `disturbed` are measured runs, those disturbed from outside and all."""
+
+    engines: Sequence[str]
+    quick: bool = False
+    disturbed: Sequence[int] = (0, 0)
+    notes: Sequence[str] = ()
+
+
+def save(folder: Path, drawn: Mapping[str, bytes], how: How) -> None:
     """Write the pictures by name, and the page of all that are in the folder by now."""
-    made = _made(folder)
+    made = read(folder)
     for name, picture in drawn.items():
         with whole_file(folder / f"{name}.png") as file:
             file.write(picture)
-        made[name] = {"engines": list(engines), "quick": quick, "notes": list(notes)}
+        made[name] = how
     with whole_file(folder / NOTES) as file:
-        file.write((json.dumps(made, indent=1, sort_keys=True) + "\n").encode())
+        plain = {name: each._asdict() for name, each in made.items()}
+        file.write((json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
     with whole_file(folder / INDEX) as file:
         file.write(index(made).encode())
 
 
-def _made(folder: Path) -> dict[str, Any]:
+def read(folder: Path) -> dict[str, How]:
     """Return how the pictures that are there were made; what is not known is not shown."""
     try:
         made = json.loads((folder / NOTES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        there = [e.name for e in EXHIBITS if (folder / f"{e.name}.png").is_file()]
+        return {name: How(**made[name]) for name in there if name in made}
+    except (OSError, ValueError, TypeError):  # not a file that we wrote
         return {}
-    known = {exhibit.name for exhibit in EXHIBITS}
-    if not isinstance(made, dict):
-        return {}
-    return {n: how for n, how in made.items() if n in known and (folder / f"{n}.png").is_file()}
 
 
-def index(made: Mapping[str, Any]) -> str:
+def index(made: Mapping[str, How]) -> str:
     """Return the page, in Markdown, of the figures in `made`."""
     shown = [exhibit for exhibit in EXHIBITS if exhibit.name in made]
     links = [f"- [{escape(e.title)}](#{_anchor(e.title)}): {escape(e.question)}" for e in shown]
     blocks = [f"# {TITLE}", INTRODUCTION, "\n".join(links)]
     for exhibit in shown:
         blocks += _section(exhibit, made[exhibit.name])
-    notes = dict.fromkeys(note for e in shown for note in made[e.name]["notes"])
+    notes = dict.fromkeys(note for e in shown for note in made[e.name].notes)
     if notes:
         blocks += ["## How it was made", "\n".join(f"- {escape(note)}" for note in notes)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _section(exhibit: Exhibit, how: Mapping[str, Any]) -> list[str]:
-    by = " and ".join(ENGINES[engine] for engine in how["engines"])
-    quick = ", in the quick form (shorter, fewer)" if how["quick"] else ""
+def _section(exhibit: Exhibit, how: How) -> list[str]:
+    by = " and ".join(ENGINES[engine] for engine in how.engines)
+    quick = ", in the quick form (shorter, fewer)" if how.quick else ""
+    disturbed, measured = how.disturbed
+    told = f"{disturbed} of {measured} measured runs were disturbed by other processes."
     return [
         f"## {escape(exhibit.title)}",
         f"**{escape(exhibit.question)}**",
         f"![{escape(exhibit.title)}]({exhibit.name}.png)",
         f"What to see: {escape(exhibit.see)}",
-        f"The experiment ({by}{quick}): {escape(exhibit.experiment)}",
+        f"The experiment ({by}{quick}): {escape(exhibit.experiment)}"
+        + (f" {told}" if disturbed else ""),
     ]
 
 
