@@ -219,3 +219,12 @@ def test_lag_has_a_line_for_each_consumer():
     run = made_by(LongPoll(), consumers=2)
     [axes] = [a for a in plots.lag([run]).axes if a.get_visible()]
     assert len(axes.lines) == 2
+
+
+def test_shaded_faults_have_an_entry_in_the_legend():
+    run = made_by(LongPoll())
+    assert "fault" not in texts_of(plots.lag([run]))
+    run.traces[0].manifest["scenario"]["faults"] = [{"at": 0.1, "duration": 0.2}]
+    for figure in (plots.lag([run]), plots.offsets(run.traces[:1])):
+        assert "fault" in texts_of(figure)
+        assert len(figure.axes[0].patches) == 1

@@ -42,7 +42,8 @@ def lag(runs: Sequence[Run | Trace]) -> Figure:
     ]
     queue = Patch(facecolor=style.YELLOW, hatch="..", edgecolor=style.GREY, label="queue")
     queue.set_label("of these, in the consumers' queues")
-    style.legend(figure, [*lines, queue], "outside lower center", columns=4)
+    handles = [*lines, queue, *style.fault_entries(traces)]
+    style.legend(figure, handles, "outside lower center", columns=4)
     return figure
 
 

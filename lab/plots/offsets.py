@@ -34,7 +34,8 @@ def offsets(traces: Sequence[Trace]) -> Figure:
         Line2D([], [], color=look.colour, linestyle=_dash(i), linewidth=2, label=name)
         for i, (name, look) in enumerate(looks.items())
     ]
-    style.legend(figure, [log, *lines], "outside upper right", columns=min(4, 1 + len(lines)))
+    handles = [log, *lines, *style.fault_entries(traces)]
+    style.legend(figure, handles, "outside upper right", columns=min(5, len(handles)))
     return figure
 
 

@@ -47,7 +47,8 @@ def places(traces: Sequence[Trace]) -> Figure:
         for name, colour, hatch in zip(PLACES, COLOURS, HATCHES, strict=True)
     ]
     gone = Patch(facecolor="none", edgecolor=style.VERMILLION, linewidth=2, label="never arrive")
-    style.legend(figure, [*patches, gone], "outside lower center", columns=4)
+    handles = [*patches, gone, *style.fault_entries(traces)]
+    style.legend(figure, handles, "outside lower center", columns=4)
     return figure
 
 

@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lab.show import ENGINES, number, wrap
@@ -139,6 +140,12 @@ def shade_faults(axes: Axes, trace: Trace) -> None:
     for fault in trace.manifest.get("scenario", {}).get("faults", ()):
         at, duration = fault["at"], fault.get("duration", 0.0)
         axes.axvspan(at, at + max(duration, SHORTEST), color=PALE, zorder=0)
+
+
+def fault_entries(traces: Iterable[Trace]) -> list[Patch]:
+    """Return what a legend says of shaded times, if anything went wrong in these runs."""
+    wrong = any(trace.manifest.get("scenario", {}).get("faults") for trace in traces)
+    return [Patch(color=PALE, label="fault")] if wrong else []
 
 
 def log_ticks(axis: Axis) -> None:
