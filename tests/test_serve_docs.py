@@ -77,7 +77,10 @@ def test_commands_do_as_they_are_shown(
     target = str(free_port())
     (tmp_path / "target.py").write_text(TARGET.replace("9000", target))
     listens = "until (echo >/dev/tcp/127.0.0.1/9000) 2>/dev/null; do sleep 0.05; done"
-    changes = {"& sleep 1": f"& {listens}", "9000": target, "8765": str(server[0])}
+    hook = "curl http://127.0.0.1:8765/webhooks/mine"
+    delivers = f"until {hook} | grep -q 'offset\": [0-9][0-9]'; do sleep 0.05; done"
+    changes = {"& sleep 1": f"& {listens}", "\nsleep 1": f"\n{delivers}"}
+    changes |= {"9000": target, "8765": str(server[0])}
     for there, here in changes.items():
         script = script.replace(there, here)
     said = bash(script, tmp_path)
