@@ -53,8 +53,8 @@ def down(trace):
 # %% [markdown]
 # ## Predict
 #
-# At 20 messages a second a pushed message needs 20.5 ms from the broker to the consumer: one transit and
-# a bit of computing. How long does it take by long poll, on average? (ms)
+# At 20 messages a second a pushed message needs a little more than 20 ms from the broker to the
+# consumer: one transit and a bit of computing. How long does it take by long poll, on average? (ms)
 
 # %%
 # predicted = ...
