@@ -110,6 +110,14 @@ def test_a_short_ledger_shows_what_decides_and_the_page_everything(tmp_path: Pat
         assert text in page
 
 
+def test_amounts_stand_in_the_order_of_an_engine_that_can_tell() -> None:
+    price, made = Amount("price", Interval(1)), Amount("made", Interval(2))
+    cannot = Finding("not measurable here", "it is told", [price])
+    can = Finding("refuted", "it is counted", [made, price])
+    found = Entry(CLAIM, {"simulation": cannot, "loopback": can})
+    assert list(show.rows(found)) == [("made", ["–", "2"]), ("price", ["1", "1"])]
+
+
 class Engine:
     """Runs nothing, counts what it is asked for, and returns traces in which messages are lost."""
 

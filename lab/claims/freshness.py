@@ -51,6 +51,7 @@ INTERVALS = (0.0001, 0.001, 0.01)  # seconds between polls
 QUICK_INTERVALS = (0.0001, 0.01)
 LIMIT = 1.1  # a median less than a tenth longer is not called less real-time
 MEDIAN = latency("p50")
+POLL = ShortPoll().name  # of the line that sweeps the interval
 
 
 def scenario(intervals: Sequence[float]) -> Scenario:
@@ -98,9 +99,6 @@ def judge(runs: Mapping[str, Run], intervals: Sequence[float], rates: Runs) -> F
     first = [f"median latency, {LONG.label} over {push.label} at {RATE:g}/s" for push in PUSHES]
     amounts = leading(amounts, *first, overtaken.amount.name)
     return Finding(weigh(slower.values()), reason, amounts, drawn)
-
-
-POLL = "ShortPoll"
 
 
 def _told(slower: Mapping[str, bool | None]) -> str:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from lab.claims.base import FIRST, Amount
-from lab.claims.ledger import DISAGREE, Entry, Ledger
+from lab.claims.ledger import DISAGREE, UNTESTED, Entry, Ledger
 from lab.files import whole_file
 from lab.gallery.page import png
 from lab.metrics import Interval
@@ -34,9 +34,13 @@ def amount_text(interval: Interval, unit: str) -> str:
 
 
 def rows(entry: Entry, most: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """Yield the name of each amount and its text on each engine of the entry, those that decide first."""
+    """Yield the name of each amount and its text on each engine of the entry, those that decide first.
+
+    The order is that of the first engine which can tell.
+    """
     named: dict[str, dict[str, Amount]] = {}
-    for engine, finding in entry.findings.items():
+    tell = sorted(entry.findings.items(), key=lambda found: found[1].verdict == UNTESTED)
+    for engine, finding in tell:
         for amount in finding.amounts:
             named.setdefault(amount.name, {})[engine] = amount
     for name in list(named)[:most]:
