@@ -11,7 +11,7 @@ from builders import trace, undelivered
 from commands import Shell, run
 from matplotlib.figure import Figure
 
-from lab.claims import bench, show
+from lab.claims import CLAIMS, bench, show
 from lab.claims.base import Amount, Claim, Finding, Verdict
 from lab.claims.ledger import Entry, Ledger, ledger
 from lab.engines.common import MeasurementError
@@ -21,6 +21,8 @@ from lab.scenario import Scenario
 from lab.strategies import LongPoll, Strategy, WebSocketPush
 from lab.trace import Trace
 from lab.workload import Poisson, Workload
+
+README = Path(__file__).parent.parent / "README.md"
 
 
 def entry(simulated: Verdict | None, measured: Verdict | None) -> Entry:
@@ -239,3 +241,24 @@ def test_a_broken_promise_is_exit_status_1(shell: Shell, monkeypatch: pytest.Mon
     assert done.status == 1
     assert "Broken: WebSocketPush" in done.err
     assert not math.isnan(json.loads(done.out)["claims"][0]["number"])
+
+
+def test_the_readme_has_the_ledger() -> None:
+    """If this fails, run `python benchmarks/claims_ledger.py`."""
+    section = README.read_text(encoding="utf-8").partition("## The chapter's claims, tested")[2]
+    rows = re.findall(
+        r"^\| (\d+) \| \[(.+?)\]\((\S+)\) \| \*\*([a-z ]+)\*\*", section, re.MULTILINE
+    )
+    assert [(int(number), text) for number, text, _, _ in rows] == [
+        (claim.number, claim.text) for claim in CLAIMS
+    ]
+    assert [claim.number for claim in CLAIMS] == list(range(1, 19))
+    for _, _, figure, verdict in rows:
+        assert (README.parent / figure).stat().st_size < 150_000
+        assert verdict in (
+            "supported",
+            "refuted",
+            "depends",
+            "not measurable here",
+            "engines disagree",
+        )
