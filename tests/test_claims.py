@@ -19,7 +19,6 @@ from lab.claims import (
     overload,
     rare,
     rates,
-    readings,
     speed,
 )
 from lab.claims import rate_limit as limits
@@ -132,8 +131,8 @@ def idle_for(request: float, ping: float, sure: bool = True) -> Finding:
         "",
         1,
         1,
-        cpu=readings.scaled(one_ping, 0.001 / rare.PING),
-        bytes=readings.scaled(one_ping, 100 / rare.PING),
+        cpu=rare.times(one_ping, 0.001 / rare.PING),
+        bytes=rare.times(one_ping, 100 / rare.PING),
     )
     frame = {"cpu": 0.1, "traffic": 10_000}
     dearer = {"cpu": 0.1 * request, "traffic": 10_000 * request}

@@ -62,7 +62,7 @@ def judge(runs: Mapping[str, Run], idle: IdleCost) -> Finding:
 
     `idle` is what a WebSocket costs that is pinged every `PING` seconds.
     """
-    ping = {"CPU": _times(idle.cpu, PING), "bytes": _times(idle.bytes, PING)}
+    ping = {"CPU": times(idle.cpu, PING), "bytes": times(idle.bytes, PING)}
     even = {
         what: break_even(runs[REQUEST.label], runs[SOCKET.label], metric, ping[what])
         for what, (metric, _) in COSTS.items()
@@ -106,7 +106,8 @@ def break_even(request: Run, socket: Run, metric: Metric, ping: Interval) -> Int
     return Interval(*(KEEPALIVE * a / b if a > 0 and b > 0 else float("nan") for a, b in bounds))
 
 
-def _times(interval: Interval, factor: float) -> Interval:
+def times(interval: Interval, factor: float) -> Interval:
+    """Return an interval of `factor` times as much."""
     return Interval(interval.mean * factor, interval.low * factor, interval.high * factor)
 
 
