@@ -1,10 +1,29 @@
-"""Fixtures that several files of tests share."""
+"""Fixtures that several files of tests share, and which tests run one after another.
+
+Tests run in two processes. Those over real connections share one of them, so that they do not
+take the processor from one another.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import Shell
+
+CONNECTED = """
+    test_background test_bad_messages test_claims_consumers test_cli test_cli_wrong test_feed_clients
+    test_feed_crash test_feed_server test_feed_webhooks test_gallery test_group_loopback
+    test_http_servers test_idle test_journal test_ledger test_loopback test_loopback_failures
+    test_loopback_faults test_ninth_strategy test_probe test_proxy test_readme test_serve_docs
+    test_stream_servers test_torture test_validation_session
+""".split()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in CONNECTED:
+            item.add_marker(pytest.mark.xdist_group("connections"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -42,7 +42,8 @@ def run(workload: Workload, *strategies: Strategy, fault: Fault | None = None, *
 
 
 def messages(size: float) -> Comparison:
-    some = EVEN.model_copy(update={"size": Constant(value=size), "duration": 0.5})
+    changes = {"size": Constant(value=size), "work": Constant(value=0), "duration": 0.5}
+    some = EVEN.model_copy(update=changes)
     return run(some, WebSocketPush(), Webhook(), Webhook(keep_alive=False))
 
 
