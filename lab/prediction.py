@@ -12,7 +12,6 @@ from datetime import datetime
 
 import numpy as np
 
-from lab import promise
 from lab.compare import Progress, empty_system, silent
 from lab.engines.simulation import simulate
 from lab.forecast import (
@@ -63,7 +62,7 @@ def predict(
 
         outlooks.append(_outlook(scenario, strategy, costs, step, limits))
     progress("predicted", steps, steps)
-    caveats = promise.of_scenario(scenario, costs, datetime.now().astimezone())
+    caveats = limits.of_scenario(scenario, costs, datetime.now().astimezone())
     return Forecast(scenario, outlooks, costs.manifest, caveats)
 
 
@@ -150,7 +149,7 @@ def _outlook(
 ) -> Outlook:
     runs = Rehearsal(scenario, strategy, costs, step)
     saturation = runs.saturation() if limits else UNKNOWN
-    caveats = promise.of_strategy(scenario, saturation)
+    caveats = limits.of_strategy(scenario, saturation)
     if runs.scenario.workload.duration < scenario.workload.duration:
         caveats.append(_in_part(runs.scenario.workload.duration, scenario.workload.duration))
     return Outlook(

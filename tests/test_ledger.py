@@ -236,7 +236,7 @@ def test_help(shell: Shell) -> None:
 
 def test_a_broken_promise_is_exit_status_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "simulate", lambda s, w, costs, r: Engine()(s, w, r))
-    monkeypatch.setattr("lab.cli_claims.CLAIMS", (CLAIM,))
+    monkeypatch.setattr("lab.cli.claims.CLAIMS", (CLAIM,))
     done = shell("claims", "--engine", "simulation", "--json")
     assert done.status == 1
     assert "Broken: WebSocketPush" in done.err

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.forecast import PROMISED, Estimate, Forecast, Outlook
-from lab.promise import MOST_UTILISATION
+from lab.limits import MOST_UTILISATION
 from lab.show import UNKNOWN, number, wrap
 
 WIDE = 118  # terminal columns; in fewer, the bounds stand below each other

@@ -15,15 +15,13 @@ import typer
 from lab import (
     calibration,
     checks,
-    cli_claims,
-    cli_faults,
-    cli_feed,
-    cli_gallery,
     fates,
     library,
     physics,
     trace,
 )
+from lab.cli import claims, faults, feed, gallery
+from lab.cli.terminal import Interrupted, console, print_json, progress, stoppable
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
@@ -37,7 +35,6 @@ from lab.report.aftermath import grids, terminal
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
-from lab.terminal import Interrupted, console, print_json, progress, stoppable
 from lab.validation import show as validation_tables
 from lab.validation import validate
 
@@ -296,12 +293,12 @@ def check_command(
         raise typer.Exit(1)
 
 
-app.command("gallery")(cli_gallery.gallery_command)
-app.command("guarantees")(cli_faults.guarantees_command)
-app.command("torture")(cli_faults.torture_command)
-app.command("serve")(cli_feed.serve_command)
-app.command("feed")(cli_feed.feed_command)
-app.command("claims")(cli_claims.claims_command)
+app.command("gallery")(gallery.gallery_command)
+app.command("guarantees")(faults.guarantees_command)
+app.command("torture")(faults.torture_command)
+app.command("serve")(feed.serve_command)
+app.command("feed")(feed.feed_command)
+app.command("claims")(claims.claims_command)
 
 
 def _prepare(

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli.terminal import Interrupted, print_json
 from lab.description import InvalidInput
 from lab.ports import check_port
 from lab.roles import Retention
-from lab.terminal import Interrupted, print_json
 
 PORT = 8765
 Symbols = Annotated[

@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from lab import matrix, torture
+from lab.cli.terminal import console, print_json, stoppable
 from lab.description import InvalidInput
-from lab.terminal import console, print_json, stoppable
 from lab.torture import Schedule
 
 ENGINES = ("simulation", "loopback")

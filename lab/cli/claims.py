@@ -9,10 +9,10 @@ import typer
 from lab import calibration, physics
 from lab.claims import CLAIMS, ledger, show
 from lab.claims.base import ENGINES, Claim
-from lab.cli_faults import Json
+from lab.cli.faults import Json
+from lab.cli.terminal import Interrupted, console, print_json, progress
 from lab.description import InvalidInput
 from lab.files import check_folder
-from lab.terminal import Interrupted, console, print_json, progress
 
 
 def claims_command(

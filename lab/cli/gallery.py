@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab import calibration, machine, physics
+from lab.cli.terminal import print_json, stoppable
 from lab.description import InvalidInput, no_such
 from lab.physics import Calibrated
-from lab.terminal import print_json, stoppable
 
 if TYPE_CHECKING:
     from lab.gallery import Exhibit
