@@ -62,7 +62,7 @@ def predict(
 
         outlooks.append(_outlook(scenario, strategy, costs, step, limits))
     progress("predicted", steps, steps)
-    caveats = limits.of_scenario(scenario, costs, datetime.now().astimezone())
+    caveats = of_scenario(scenario, costs, datetime.now().astimezone())
     return Forecast(scenario, outlooks, costs.manifest, caveats)
 
 
@@ -149,7 +149,7 @@ def _outlook(
 ) -> Outlook:
     runs = Rehearsal(scenario, strategy, costs, step)
     saturation = runs.saturation() if limits else UNKNOWN
-    caveats = limits.of_strategy(scenario, saturation)
+    caveats = of_strategy(scenario, saturation)
     if runs.scenario.workload.duration < scenario.workload.duration:
         caveats.append(_in_part(runs.scenario.workload.duration, scenario.workload.duration))
     return Outlook(
