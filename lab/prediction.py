@@ -24,6 +24,7 @@ from lab.forecast import (
     Saturation,
     estimate,
 )
+from lab.limits import of_scenario, of_strategy
 from lab.metrics import Metrics, summarise
 from lab.physics import Calibrated, Physics, reference
 from lab.saturation import Load, first_guess, limiting, saturate, used_seconds
