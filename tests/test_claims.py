@@ -160,6 +160,10 @@ def test_efficiency() -> None:
     assert work(pull=0.2, push=0.1).verdict == "supported"
     assert work(pull=0.1, push=0.2).verdict == "depends"
     assert work(pull=0.2, push=0.1, spread=noisy()).verdict == "not measurable here"
+    rare = swept({"cpu": 0.01, "requests": 1, "traffic": 10}, {})
+    busy = swept({"cpu": 0.2, "requests": 200, "traffic": 2e4}, {})[rates.BUSY]
+    one_rate = {**rare, rates.BUSY: busy}
+    assert efficiency.judge(one_rate, run(efficiency.BATCHED.label)).verdict == "supported"
     same = efficiency.judge(swept({}, {}), run(efficiency.BATCHED.label))
     assert same.verdict == "refuted"
 

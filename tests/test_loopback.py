@@ -164,6 +164,22 @@ def test_counters_are_sane(case: Case, laboratory: Laboratory) -> None:
     assert counters.elapsed >= trace.done.max()
 
 
+@all_cases
+def test_connections_are_counted(case: Case, laboratory: Laboratory) -> None:
+    """A stream has one for each consumer, requests share a few unless each has its own."""
+    counters, wire = laboratory.measure(case).counters, case.strategy.wire
+    made = counters.events["connections"]
+    if isinstance(wire, Call):
+        assert made == 0
+    elif isinstance(wire, Stream):
+        assert made == case.consumers
+    elif getattr(case.strategy, "keep_alive", True):
+        assert 1 <= made <= case.consumers * getattr(case.strategy, "concurrency", 1) * 2
+        assert made < counters.requests
+    else:
+        assert made == counters.requests
+
+
 def wire_answers(case: Case) -> bool:
     return bool(getattr(case.strategy, "acks", False))
 
