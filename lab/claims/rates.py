@@ -73,5 +73,5 @@ def crossings(
     elif not math.isnan(low):
         text = f"{pair} from somewhere between {low:g} and {high:g}/s on"
     else:
-        text = f"no rate was found at which {pair}"
+        text = f"the sweep does not tell from which rate on {pair}"
     return Crossed(Amount(f"rate above which {pair}", at, "/s"), text)

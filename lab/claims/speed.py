@@ -94,16 +94,10 @@ def _series(slow: Mapping[str, Run], fast: Mapping[str, Run]) -> list[Series]:
 
 
 def draw(findings: Findings) -> Figure:
+    fast, flat = "throughput (thousand messages per second)", False
     panels = [
-        Panel(
-            "Less is better", "median transit (ms)", name="transit", scale=1e3, logarithmic=False
-        ),
-        Panel(
-            "More is better",
-            "throughput (messages per second)",
-            name="throughput",
-            logarithmic=False,
-        ),
+        Panel("Less is better", "median transit (ms)", "", "transit", 1e3, logarithmic=flat),
+        Panel("More is better", fast, "", "throughput", 1e-3, logarithmic=flat),
     ]
     return bars(series(findings), panels, "Is a WebSocket faster than HTTP?")
 
