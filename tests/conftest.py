@@ -11,7 +11,16 @@ import pytest
 from commands import Shell
 
 CONNECTED = (  # beginnings of the names of files
-    *("background", "bad_messages", "claims_consumers", "cli", "feed", "gallery", "group_loopback"),
+    *(
+        "background",
+        "bad_messages",
+        "batch_costs",
+        "claims_consumers",
+        "cli",
+        "feed",
+        "gallery",
+        "group_loopback",
+    ),
     *("http", "idle", "journal", "ledger", "loopback", "ninth", "probe", "proxy", "readme"),
     *("serve", "stream_servers", "torture", "validation_session"),
 )
