@@ -140,7 +140,7 @@ quiz.check("5.3", answer, kept=measured.runs[1], new=measured.runs[2])
 #
 # Simulation charges two fixed prices for a new connection, one to each side, as they were measured
 # on the machine on which the lab was calibrated. On yours they may be higher or lower. The bytes are
-# the same everywhere, since the same heads are written.
+# the same everywhere, but for the digits of a few numbers, since the same heads are written.
 #
 # More important is what *neither* of the two shows. On loopback the other side is next door. A new
 # TCP connection needs a round trip before the first byte of the request can leave, and TLS one
@@ -269,7 +269,7 @@ quiz.check("5.8", answer)
 # ## What to take with you
 #
 # - HTTP does not open a connection for each request unless it is told to. If it does, that costs
-#   some tenths of a millisecond of work on both sides, and at a distance a whole round trip.
+#   a tenth of a millisecond of work or more, and at a distance a whole round trip.
 # - A POST of a small message is mostly head. For large messages the head does not matter.
 # - An idle WebSocket costs a few bytes now and then, and memory, mostly at the broker.
 # - For an update every half hour a POST is cheaper. At an update a minute it is not.
