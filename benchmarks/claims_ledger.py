@@ -1,6 +1,6 @@
 """Write the ledger of all claims, by both engines, into docs/claims and its table into README.md.
 
-Takes about ten minutes on a machine that does nothing else: python benchmarks/claims_ledger.py
+Takes about twelve minutes on a machine that does nothing else: python benchmarks/claims_ledger.py
 With --simulation it simulates only, which takes half a minute.
 """
 

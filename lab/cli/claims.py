@@ -44,7 +44,7 @@ def claims_command(
     Each claim has an experiment, a criterion fixed beforehand, and a verdict that is computed from the
     runs: supported, refuted, depends (on what, and from where on), or not measurable here. Prints
     the ledger; writes ledger.md and a figure for each claim to DIR. All claims by both engines take
-    about ten minutes, during which nothing else should run.
+    about twelve minutes, during which nothing else should run.
     """
     chosen, engines = _chosen(numbers or []), engine or list(ENGINES)
     for name in engines:
