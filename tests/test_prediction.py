@@ -23,9 +23,9 @@ from lab import (
     Webhook,
     WebSocketPush,
     Workload,
+    limits,
     machine,
     predict,
-    promise,
 )
 from lab.engines import common
 from lab.forecast import Estimate, Outlook, Resource, Saturation, estimate
@@ -181,7 +181,7 @@ def measured(**changes: Any) -> Calibrated:
 
 
 def about(one: Scenario, costs: Calibrated) -> list[str]:
-    *others, last = promise.of_scenario(one, costs, NOW)
+    *others, last = limits.of_scenario(one, costs, NOW)
     assert "p99.9" in last
     return others
 
@@ -218,11 +218,11 @@ def saturated(rate: float, used: float) -> Saturation:
 
 def test_no_promise_near_saturation() -> None:
     bursts = scenario(arrivals=OnOff(rate=200, on=1, off=1))
-    assert promise.of_strategy(scenario(), saturated(120, 0.84)) == []
-    assert "above 85%" in promise.of_strategy(scenario(), saturated(110, 0.86))[0]
-    assert "backlog grows" in promise.of_strategy(scenario(), saturated(90, 0.99))[0]
-    assert "bursts" in promise.of_strategy(bursts, saturated(150, 0.6))[0]
-    assert promise.of_strategy(bursts, saturated(250, 0.6)) == []
+    assert limits.of_strategy(scenario(), saturated(120, 0.84)) == []
+    assert "above 85%" in limits.of_strategy(scenario(), saturated(110, 0.86))[0]
+    assert "backlog grows" in limits.of_strategy(scenario(), saturated(90, 0.99))[0]
+    assert "bursts" in limits.of_strategy(bursts, saturated(150, 0.6))[0]
+    assert limits.of_strategy(bursts, saturated(250, 0.6)) == []
 
 
 def test_tables_and_caveats_name_each_strategy() -> None:
