@@ -280,8 +280,9 @@ class EventLoop:
     def go_on(self, at: int, end: int, timer: int = 0) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
 
-        A `timer` is how late one is that makes it ready. Returns when the turn began, or -1 if it may not: something else comes first. What the caller
-        does next starts at `opened`. This saves the way through the agenda.
+        A `timer` is how late one is that makes it ready. Returns when the turn began, or -1 if it
+        may not: something else comes first. What the caller does next starts at `opened`. This saves
+        the way through the agenda.
         """
         if at <= end:
             begin = end

@@ -30,7 +30,7 @@ from lab.messages import (
     Seek,
     Status,
 )
-from lab.physics import Cost, LoopCosts, Physics
+from lab.physics import ConnectionCosts, Cost, LoopCosts, Physics
 from lab.strategies import Call, Exchange, Stream
 from lab.strategies.base import Wire
 
@@ -129,17 +129,17 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
 
 
 def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
-    costs, new = physics.exchange, physics.connection
-    extra = (0.0, 0.0, 0.0) if wire.keep_alive else (new.client, new.server, new.close)
+    costs = physics.exchange
+    new = ConnectionCosts() if wire.keep_alive else physics.connection
     asks: tuple[type, ...] = REQUESTS_TO_BROKER
     answers: tuple[type, ...] = ANSWERS_OF_BROKER
     if wire.server == "consumer":
         asks, answers = (Deliver,), (Ack, Nack)
     elif isinstance(wire.format, GroupFormat):
         asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
-    send = dict.fromkeys(asks, _dearer(costs.request, extra[0], extra[2]))
-    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, extra[2]))
-    receive = dict.fromkeys(asks, _dearer(costs.serve, extra[1]))
+    send = dict.fromkeys(asks, _dearer(costs.request, new.client, new.close))
+    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, new.close))
+    receive = dict.fromkeys(asks, _dearer(costs.serve, new.server))
     receive |= dict.fromkeys(answers, costs.response)
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
