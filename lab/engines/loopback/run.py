@@ -45,7 +45,7 @@ class Run:
         if isinstance(self.job.strategy.wire, Stream):
             self._wait_for_subscribers()
         used = self._cores()
-        start = time.monotonic() + HEAD_START
+        start = self.agree()
         sides.tell(names, "go", start)
         before, begun = background.ticks(used), time.monotonic()
         mine = time.process_time()
@@ -56,6 +56,21 @@ class Run:
         own += self.own_cpu(mine)
         disturbed = background.shares(before, after, own, elapsed, len(used))
         return Outcome(results, disturbed, self.drained(results))
+
+    def agree(self) -> float:
+        """Have all sides set their clocks to a start that is still to come, and return it.
+
+        On a busy machine a side may be told late; its stamps must not be of another clock until then.
+        """
+        head = HEAD_START
+        while True:
+            start = time.monotonic() + head
+            self.sides.tell(self.names, "clock", start)
+            for name in self.names:
+                self.sides.answer(name)
+            if time.monotonic() < start:
+                return start
+            head *= 2
 
     def _cores(self) -> set[int]:
         """Return the cores that the run is on: those of its sides, or all if they are not pinned."""

@@ -1,9 +1,9 @@
 """One process of a measured run. It does what the session tells it through a pipe.
 
 First comes a job, answered with the ports of its servers, or None, to see whether it is there. Then
-commands, each answered: `connect` (all ports), `go` (the time to start at), `status`, `stop` (returns
-what this side counted) and `close`. One that takes the place of a side that was killed goes on at
-once.
+commands, each but `go` answered: `connect` (all ports), `clock` (the time to start at), `go` (the
+same), `status`, `stop` (returns what this side counted) and `close`. One that takes the place of a
+side that was killed goes on at once.
 """
 
 import asyncio
@@ -162,6 +162,9 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
             command, argument = await commands.get()
             if command == "connect":
                 await side.connect(argument)
+                pipe.send(None)
+            elif command == "clock":
+                side.site.start = argument
                 pipe.send(None)
             elif command == "go":
                 side.go(argument)
