@@ -85,4 +85,6 @@ def test_a_page_is_not_stopped_by_a_file_of_another_kind(tmp_path: Path) -> None
     save(tmp_path, {"ecdf": b"x"}, How(["loopback"], disturbed=(2, 9), notes=["a note"]))
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert read(tmp_path)["ecdf"].disturbed == [2, 9]
-    assert "2 of 9 measured runs were disturbed" in page and "- a note" in page
+    assert (
+        "Of all 9 runs measured in that session, 2 were disturbed." in page and "- a note" in page
+    )

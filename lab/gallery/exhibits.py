@@ -150,7 +150,8 @@ EXHIBITS = (
         "An open stream costs memory and nothing else, until pings keep it alive. A poll costs the same"
         " whether there is something new or not.",
         "No messages for 2 s, one connection. Memory: what 100 more connections add to the processes of"
-        " both sides, divided by 100. 3 replications.",
+        " both sides, divided by 100. Costs are differences between a"
+        " longer and a shorter run, so that one near 0 may come out below it. 3 replications.",
         draw.idle,
         idles=True,
     ),
@@ -169,8 +170,8 @@ EXHIBITS = (
         "Decision map: rate and consumer speed",
         "Which takes less CPU time per message, push or long poll, for a fast consumer and a slow one?",
         "A fast consumer asks anew for each message. One that is slow, or behind, finds several when it"
-        " asks, and so the price of asking is shared: the advantage of push shrinks, and is gone where"
-        " the consumer is overloaded.",
+        " asks, and so the price of asking is shared: the advantage of push shrinks, and where the"
+        " consumer is overloaded it is gone, or measurement cannot tell.",
         "Poisson arrivals, work exponential, 1.2 s, 3 measured and 9 simulated replications.",
         draw.by_speed,
         scenarios.speeds,

@@ -83,7 +83,7 @@ def _section(exhibit: Exhibit, how: How) -> list[str]:
     by = " and ".join(ENGINES[engine] for engine in how.engines)
     quick = ", in the quick form (shorter, fewer)" if how.quick else ""
     disturbed, measured = how.disturbed
-    told = f"{disturbed} of {measured} measured runs were disturbed by other processes."
+    told = f"Of all {measured} runs measured in that session, {disturbed} were disturbed."
     return [
         f"## {escape(exhibit.title)}",
         f"**{escape(exhibit.question)}**",
