@@ -21,6 +21,7 @@ from lab.engines.loopback.websocket import WebSocketListener, WebSocketPublisher
 from lab.trace import PLACES
 
 HEAD = 30  # bytes around a record
+EARLY = 0.01  # of a row: a timer may go off that much before its time
 INGEST, LIBRARY, KERNEL, RECEIVER = (
     "to the broker",
     "sender's library",
@@ -53,10 +54,14 @@ class Sampler:
             site.loop.call_at(site.start + self.next * self.every, self._note)
 
     def _note(self) -> None:
-        row = self.rows[self.next]
+        """Fill the row of this moment; those that a busy loop missed are as the one before them."""
+        due = min(int(self.parts.site.now() / self.every + EARLY), len(self.rows) - 1)
+        if 0 < self.next < due:
+            self.rows[self.next : due] = self.rows[self.next - 1]
+        row = self.rows[due]
         for place, count in self._waiting():
             row[PLACES.index(place)] += count
-        self.next += 1
+        self.next = due + 1
         self._plan()
 
     def _waiting(self) -> Iterator[tuple[str, float]]:
