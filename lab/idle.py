@@ -10,16 +10,14 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lab.description import InvalidInput
-from lab.formats import websocket_size
 from lab.metrics import UNKNOWN, Interval, plain
-from lab.physics import Cost, Physics, reference
+from lab.physics import Physics, reference
 from lab.scenario import Scenario
 from lab.strategies import Strategy, Stream
 from lab.trace import Counters
 from lab.workload import Periodic, Workload
 
 SETTLED = 0.5  # seconds of the shorter run
-PING = 4  # bytes that the library puts into a ping
 MEMORY_WITH, WARM_WITH = 100, 2  # connections that are opened to see what one of them holds
 MOST_OPEN = 900  # connections: select() takes no file numbers above 1023
 SLOWER = 50.0  # times by which polls are rarer while memory is looked at
@@ -74,10 +72,10 @@ def idle_cost(
 
     Let `seconds` be several poll intervals. `costs` are the simulation's, by default the reference.
     With `ping_interval` the consumer sends a keep-alive ping over its WebSocket every so many
-    seconds, as most libraries do (20 s by default in `websockets`); simulation prices a ping and its
-    pong as small frames. On loopback memory is that of `memory_with` more open connections, after
-    one message over each, divided by their number (0: not measured). Raises `InvalidInput` for more
-    than 900 connections, and `MeasurementError` if a measured run fails.
+    seconds, as most libraries do (20 s by default in `websockets`), and the broker's end answers. On
+    loopback memory is that of `memory_with` more open connections, after one message over each,
+    divided by their number (0: not measured). Raises `InvalidInput` for more than 900 connections,
+    and `MeasurementError` if a measured run fails.
     """
     if max(connections, memory_with) > MOST_OPEN:
         raise InvalidInput(f"need at most {MOST_OPEN} connections at once")
@@ -115,28 +113,9 @@ def _simulated(
     def run(seconds: float) -> Count:
         scenario = _scenario(strategy, seconds, connections, first=False)
         simulation = Simulation(scenario, strategy, physics, replication)
-        count = _count(simulation.idle(seconds))
-        return count if pings is None else _pinged(count, physics, connections * seconds / pings)
+        return _count(simulation.idle(seconds, pings))
 
     return run
-
-
-def _pinged(count: Count, physics: Physics, pings: float) -> Count:
-    """Add what keep-alive pings cost: three turns of sleeping, cold loops, and four small frames."""
-    loop, send, receive = physics.loop, physics.stream.send, physics.stream.receive
-    turn = (loop.iteration + loop.sleep) * (1 + loop.cold)
-    cpu = 3 * turn + 2 * (_frame(send, loop.cold) + _frame(receive, loop.cold))
-    size = websocket_size(PING, masked=True) + websocket_size(PING, masked=False)
-    return Count(
-        count.cpu + pings * cpu,
-        count.wake_ups + 3 * pings,
-        count.requests,
-        count.bytes + pings * size,
-    )
-
-
-def _frame(cost: Cost, cold: float) -> float:
-    return (cost.fixed + cost.once + cost.after + PING * cost.byte) * (1 + cold * cost.cold)
 
 
 def _measured(

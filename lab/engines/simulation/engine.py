@@ -9,6 +9,7 @@ import simpy
 
 from lab.engines import common
 from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
+from lab.engines.simulation.keepalive import Answering, Asking, End
 from lab.engines.simulation.link import Link, held_by_libraries
 from lab.engines.simulation.loop import (
     ITERATION,
@@ -61,6 +62,8 @@ class Simulation:
         self.answers: Link | None = None
         self.consumers: list[Consumer] = []
         self.links: list[Link] = []
+        self.pings: list[Link] = []
+        self.pongs: list[Link] = []
         self.ranks = iter(range(10**9))
         self._build()
 
@@ -99,10 +102,14 @@ class Simulation:
             self._add_consumer(index, wire)
         answers = not isinstance(wire, Stream) or self.tracked
         links = self.links if answers else [self.links[0], *self.links[2::2]]
+        self._depend(links, both_ways=self.troubled)
+
+    def _depend(self, links: list[Link], both_ways: bool) -> None:
+        """Tell loops by which links others can reach them."""
         pairs = {(link.sender.loop, link.receiver.loop) for link in links}
-        if self.troubled:
+        if both_ways:
             pairs |= {(b, a) for a, b in pairs}
-        depend(list(loops.values()), pairs)
+        depend(list(self.loops.values()), pairs)
 
     def setting(self, kept: Log | None = None, epoch: int = 0) -> BrokerSetting:
         """Return what a broker begins with."""
@@ -144,6 +151,17 @@ class Simulation:
         self.broker.consumers.append(consumer.inlet)
         self.consumers.append(consumer)
         consumer.run(0, 0)  # subscribes, or sends the first poll, before the first message
+
+    def _keep_alive(self, loop: EventLoop, index: int, interval: float) -> None:
+        """Have a consumer's connection pinged from `loop`, beside what else it may carry."""
+        run, physics, here = self.shared, self.physics, self.broker.loop
+        asking = End(Asking(interval), loop, run, next(self.ranks), physics, masked=True)
+        answering = End(Answering(), here, run, next(self.ranks), physics, masked=False)
+        asking.link = Link(asking, answering, index, next(self.ranks), physics.link)
+        answering.link = Link(answering, asking, index, next(self.ranks), physics.link)
+        self.pings.append(asking.link)
+        self.pongs.append(answering.link)
+        asking.plan()
 
     def _event_loops(self) -> dict[str, EventLoop]:
         sides = self.layout.sides
@@ -197,9 +215,16 @@ class Simulation:
         places = trouble.places() if trouble else {}
         return Trace(**{**vars(trace), "counters": self._counters(trace), "places": places})
 
-    def idle(self, seconds: float) -> Counters:
-        """Run for so long without a message and return what was counted."""
+    def idle(self, seconds: float, ping_interval: float | None = None) -> Counters:
+        """Run for so long without a message and return what was counted.
+
+        With `ping_interval` consumers send a WebSocket ping every so many seconds.
+        """
         limit = int(seconds * SECOND)
+        if ping_interval is not None:
+            for index in range(self.workload.consumers):
+                self._keep_alive(self.loops[self.layout.targets[index]], index, ping_interval)
+            self._depend(self.links + self.pings, both_ways=True)
         for loop in self.loops.values():
             loop.limit = limit
         with _no_garbage_collection():
@@ -220,8 +245,8 @@ class Simulation:
             requests=requests,
             empty_replies=self.broker.empty_replies,
             bytes_in=_bytes(self.links[:1]),
-            bytes_out=_bytes(out),
-            bytes_back=_bytes(back),
+            bytes_out=_bytes(out + self.pongs),
+            bytes_back=_bytes(back + self.pings),
             peak_queue=common.peak_queues(accepted, trace.started, self.record.consumers),
             log_length=getattr(getattr(self.broker.role, "log", None), "end", 0),
             elapsed=max(loop.busy_until for loop in self.loops.values()) / SECOND,
