@@ -28,9 +28,9 @@ from lab import (
     WebSocketPush,
     Workload,
 )
-from lab.checks import check
 from lab.engines.loopback import Session
 from lab.faults import BrokerRestart
+from lab.outcomes.checks import check
 from lab.scenario import Producer
 from lab.trace import Fate
 

@@ -7,8 +7,8 @@ from figures import note_rate
 from pipelines import PIPELINES, Case
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from lab.checks import check
 from lab.metrics import summarise
+from lab.outcomes.checks import check
 from lab.trace import Trace, load
 
 pytestmark = pytest.mark.benchmark(group="trace to metrics")

@@ -7,13 +7,13 @@ scenario.
 
 from typing import Any
 
-from lab.checks import check
 from lab.compare import Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.simulation import simulate
-from lab.forecast import Forecast
+from lab.outcomes.checks import check
 from lab.physics import IDEAL, Physics
-from lab.prediction import predict
+from lab.prediction.forecast import Forecast
+from lab.prediction.predict import predict
 from lab.scenario import Retention, Scenario
 from lab.strategies import (
     STRATEGIES,

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lab import checks, machine, report
-from lab.aftermath import aftermath
+from lab import machine, report
 from lab.engines.simulation import simulate
-from lab.fates import accounts
 from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
+from lab.outcomes import checks
+from lab.outcomes.aftermath import aftermath
+from lab.outcomes.fates import accounts
 from lab.physics import Calibrated, Physics, Stalls, reference
 from lab.scenario import Scenario
 from lab.strategies import Strategy

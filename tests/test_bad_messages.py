@@ -9,7 +9,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from lab.formats import (
+from lab.messages import (
+    Check,
+    Deliver,
+    Fetch,
+)
+from lab.strategies.server_sent_events import EventStream
+from lab.wire.formats import (
     BadRequest,
     HttpRequest,
     HttpResponse,
@@ -20,12 +26,6 @@ from lab.formats import (
     seconds,
     whole,
 )
-from lab.messages import (
-    Check,
-    Deliver,
-    Fetch,
-)
-from lab.strategies.server_sent_events import EventStream
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True)
 HUGE = "1" + "0" * 5000

@@ -19,7 +19,7 @@ from lab import (
 )
 from lab.engines.loopback import measure
 from lab.faults import SlowConsumer
-from lab.guarantees import allowance
+from lab.outcomes.guarantees import allowance
 from lab.workload import Periodic, Poisson
 
 WORK, PER_BATCH = 0.001, 0.01  # seconds

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from builders import changed, trace, undelivered
 
-from lab.checks import check
-from lab.findings import MOST, Violation
+from lab.outcomes.checks import check
+from lab.outcomes.findings import MOST, Violation
 from lab.trace import Fate, Trace
 
 CREATED = np.arange(10) * 0.1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from builders import trace
 
-from lab import IDEAL, simulate, sockets
+from lab import IDEAL, simulate
 from lab.claims import (
     batch_choice,
     busy_poll,
@@ -17,6 +17,7 @@ from lab.claims import (
     inserts,
     listening,
     poll_first,
+    sockets,
     status_acks,
     transits,
     witness,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lab.checks import check
 from lab.course.hunt import CLAIMS, FAULTS, run, shows
 from lab.course.questions.lesson_12 import QUESTIONS
 from lab.course.quiz import Quiz
+from lab.outcomes.checks import check
 from lab.trace import Fate
 
 SHOWN = {

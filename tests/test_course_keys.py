@@ -17,9 +17,9 @@ from lab import (
 from lab.course.questions import lesson_10, lesson_11
 from lab.course.quiz import Quiz
 from lab.faults import StalledLoop
-from lab.forecast import QUANTILES, Estimate, Forecast, Outlook, Resource, Saturation
 from lab.metrics import Run
 from lab.physics import reference
+from lab.prediction.forecast import QUANTILES, Estimate, Forecast, Outlook, Resource, Saturation
 from lab.strategies import Strategy
 from lab.trace import Trace
 

@@ -25,8 +25,8 @@ from lab import (
 from lab.compare import Comparison
 from lab.course import lesson
 from lab.course.quiz import Quiz
-from lab.fates import peaks
 from lab.faults import ConsumerCrash, Fault, LostResponse, SlowConsumer
+from lab.outcomes.fates import peaks
 
 STEADY = Workload(arrivals=Poisson(rate=200), duration=5, seed=6)
 EVEN = Workload(arrivals=Periodic(rate=200), work=0.002, duration=1.6, seed=7)

@@ -7,9 +7,9 @@ from builders import changed, trace, undelivered
 
 from lab import Periodic, Scenario, WebSocketPush, Workload, simulate
 from lab.compare import compare
-from lab.fates import NO_FAULT, accounts, lost_to, peaks, summary
 from lab.faults import ConnectionReset, ConsumerCrash, LinkDown, LostResponse, SlowConsumer
 from lab.metrics import Run
+from lab.outcomes.fates import NO_FAULT, accounts, lost_to, peaks, summary
 from lab.physics import reference
 from lab.report.aftermath import grids
 from lab.trace import Fate, Trace, load

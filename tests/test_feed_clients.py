@@ -20,8 +20,8 @@ from lab.feed.client.events import Delivery
 from lab.feed.server import FeedServer, Settings, serving
 from lab.feed.signature import signed
 from lab.feed.subscription import Subscription
-from lab.formats import BadRequest
 from lab.roles import Retention
+from lab.wire.formats import BadRequest
 
 WAYS: dict[str, dict[str, Any]] = {
     "/stream": {},

@@ -7,18 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from lab.formats import (
-    LARGEST_OFFSET,
-    HttpFormat,
-    HttpResponse,
-    JsonStream,
-    Payloads,
-    PullFormat,
-    PushFormat,
-    http_size,
-    parse_position,
-    websocket_size,
-)
 from lab.messages import (
     Accepted,
     Ack,
@@ -34,6 +22,18 @@ from lab.messages import (
     Subscribe,
 )
 from lab.strategies.server_sent_events import EventStream
+from lab.wire.formats import (
+    LARGEST_OFFSET,
+    HttpFormat,
+    HttpResponse,
+    JsonStream,
+    Payloads,
+    PullFormat,
+    PushFormat,
+    http_size,
+    parse_position,
+    websocket_size,
+)
 
 COUNT = 20
 TEXT = Payloads([10 + 30 * m for m in range(COUNT)])

@@ -6,8 +6,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from lab.formats import LARGEST_OFFSET, BadRequest, HttpRequest, HttpResponse, Payloads, http_size
-from lab.group_format import GroupFormat
 from lab.messages import (
     Assigned,
     Beat,
@@ -21,6 +19,15 @@ from lab.messages import (
     Records,
     Refused,
 )
+from lab.wire.formats import (
+    LARGEST_OFFSET,
+    BadRequest,
+    HttpRequest,
+    HttpResponse,
+    Payloads,
+    http_size,
+)
+from lab.wire.group_format import GroupFormat
 
 FORM = GroupFormat()
 TEXT = Payloads([40] * 20)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab import Constant, ConsumerGroup, Poisson, Scenario, Trace, Workload, checks
+from lab import Constant, ConsumerGroup, Poisson, Scenario, Trace, Workload
 from lab.engines.loopback import Session
 from lab.faults import ConsumerCrash, Fault, SlowConsumer
+from lab.outcomes import checks
 from lab.trace import Fate
 
 GROUP = ConsumerGroup(max_records=5, session_timeout=0.3, heartbeat=0.1)

@@ -17,7 +17,6 @@ from lab import (
     simulate,
     theory,
 )
-from lab.checks import check
 from lab.description import InvalidInput
 from lab.faults import (
     BrokerRestart,
@@ -29,6 +28,7 @@ from lab.faults import (
     SlowConsumer,
     StalledLoop,
 )
+from lab.outcomes.checks import check
 from lab.physics import reference
 from lab.scenario import Producer, Retention
 from lab.strategies import LongPoll, Strategy

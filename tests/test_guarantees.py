@@ -9,8 +9,7 @@ import pytest
 from builders import changed, trace, undelivered
 from commands import Shell
 
-from lab import LongPoll, Periodic, Scenario, Trace, Webhook, WebSocketPush, Workload, matrix
-from lab.checks import check
+from lab import LongPoll, Periodic, Scenario, Trace, Webhook, WebSocketPush, Workload
 from lab.faults import (
     AddedLatency,
     BrokerRestart,
@@ -20,7 +19,8 @@ from lab.faults import (
     LinkDown,
     SlowConsumer,
 )
-from lab.guarantees import allowance
+from lab.outcomes.checks import check
+from lab.outcomes.guarantees import allowance
 from lab.scenario import Producer, Retention
 from lab.strategies import (
     ConsumerGroup,
@@ -31,6 +31,7 @@ from lab.strategies import (
     Strategy,
 )
 from lab.trace import Fate
+from lab.trials import matrix
 from lab.workload import Constant
 
 ROWS = 20

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from lab import STRATEGIES, Poisson, Scenario, Strategy, Uniform, Workload, checks, simulate
+from lab import STRATEGIES, Poisson, Scenario, Strategy, Uniform, Workload, simulate
 from lab.engines.common import acknowledges, polls
 from lab.engines.loopback import Session
+from lab.outcomes import checks
 from lab.physics import reference
 from lab.strategies import (
     Call,

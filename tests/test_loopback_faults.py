@@ -33,7 +33,6 @@ from lab import (
     Workload,
     simulate,
 )
-from lab.checks import check
 from lab.engines.common import MeasurementError
 from lab.engines.loopback import Session, settings
 from lab.faults import (
@@ -51,6 +50,7 @@ from lab.faults import (
     StalledLoop,
 )
 from lab.messages import Deliver, Message
+from lab.outcomes.checks import check
 from lab.physics import reference
 from lab.roles import PushConsumer
 from lab.scenario import Producer

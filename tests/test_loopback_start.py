@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lab import LongPoll, Periodic, Scenario, Workload
-from lab.checks import check
 from lab.engines.loopback import Session, run
+from lab.outcomes.checks import check
 
 
 class Sluggish:

@@ -11,12 +11,12 @@ from commands import run
 
 from lab import Periodic, Scenario, Workload, compare
 from lab.description import PositiveSeconds
-from lab.formats import PullFormat
 from lab.messages import Message, Records
 from lab.roles import Poller, Polling, PullBroker
 from lab.scenario import override
 from lab.strategies import FRESH, BrokerSetting, Exchange, Start, Strategy
 from lab.trace import Fate
+from lab.wire.formats import PullFormat
 
 
 class PatientPoller(Poller):
@@ -92,7 +92,7 @@ from typing import Literal
 
 from lab import Periodic, Scenario, Workload
 from lab.description import PositiveSeconds
-from lab.formats import PullFormat
+from lab.wire.formats import PullFormat
 from lab.messages import Message, Records
 from lab.roles import Poller, Polling, PullBroker
 from lab.strategies import FRESH, BrokerSetting, Exchange, Start, Strategy

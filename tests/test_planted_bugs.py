@@ -3,7 +3,7 @@
 import pytest
 
 from lab.course.bugs import BUGS, Bug, planted
-from lab.torture import Schedule, judge, simulated
+from lab.trials.torture import Schedule, judge, simulated
 
 SCHEDULES = 1000
 

@@ -23,22 +23,22 @@ from lab import (
     Webhook,
     WebSocketPush,
     Workload,
-    limits,
     machine,
     predict,
 )
 from lab.engines import common
-from lab.forecast import Estimate, Outlook, Resource, Saturation, estimate
 from lab.physics import Calibrated, Cost, LinkPhysics, LoopCosts, Physics, StreamCosts
-from lab.prediction import MOST, shortened
-from lab.report import forecast as tables
+from lab.prediction import limits
+from lab.prediction import show as tables
+from lab.prediction.forecast import Estimate, Outlook, Resource, Saturation, estimate
+from lab.prediction.predict import MOST, shortened
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def short_overloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.saturation.MESSAGES", 1_000)
+    monkeypatch.setattr("lab.prediction.saturation.MESSAGES", 1_000)
 
 
 def scenario(*strategies: Strategy, rate: float = 100, work: float = 0, **changes: Any) -> Scenario:

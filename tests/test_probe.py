@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from lab import probe as probing
+from lab.calibration import probe as probing
+from lab.calibration.probe import IDLE, SHARES, SLEEPS, Machine, probe
 from lab.engines.common import MeasurementError
 from lab.engines.loopback import settings
-from lab.probe import IDLE, SHARES, SLEEPS, Machine, probe
 
 SECONDS = 0.4
 PATIENCE = 60.0  # seconds; what takes longer hangs

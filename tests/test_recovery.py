@@ -7,7 +7,7 @@ import pytest
 from builders import trace, undelivered
 
 from lab.faults import ConsumerCrash
-from lab.recovery import lag, recovery
+from lab.outcomes.recovery import lag, recovery
 from lab.trace import Fate, Floats, Trace
 
 CREATED = np.arange(100) / 10.0

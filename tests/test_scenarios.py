@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import checks, library
+from lab import library
 from lab.engines.simulation import simulate
+from lab.outcomes import checks
 from lab.physics import IDEAL, reference
 from lab.scenario import Scenario, override
 from lab.theory import FORMS

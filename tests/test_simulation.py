@@ -33,7 +33,6 @@ from lab import (
 from lab.engines.simulation import loop
 from lab.engines.simulation.engine import Simulation
 from lab.engines.simulation.loop import SECOND, cooled_by_octave
-from lab.formats import http_size
 from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
@@ -48,6 +47,7 @@ from lab.physics import (
     reference,
 )
 from lab.trace import Fate, Trace
+from lab.wire.formats import http_size
 
 COSTS = reference().physics
 BUSY = Workload(

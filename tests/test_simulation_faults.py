@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from lab import Constant, Exponential, Periodic, Scenario, Trace, Workload, simulate
-from lab.checks import check
 from lab.engines.common import luck
 from lab.faults import (
     AddedLatency,
@@ -29,6 +28,7 @@ from lab.faults import (
     slowness,
 )
 from lab.messages import Message, OutOfRange
+from lab.outcomes.checks import check
 from lab.physics import Stalls, reference
 from lab.roles import Poller
 from lab.scenario import Producer, Retention

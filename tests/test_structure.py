@@ -87,7 +87,7 @@ def test_engines_do_not_import_each_other() -> None:
     assert not {n for n in ours("engines/loopback") if inside(n, "lab.engines.simulation")}
 
 
-@pytest.mark.parametrize("above", ["metrics", "checks", "plots", "report", "compare", "cli"])
+@pytest.mark.parametrize("above", ["metrics", "outcomes", "plots", "report", "compare", "cli"])
 def test_engines_import_nothing_above_them(above: str) -> None:
     assert not {name for name in ours("engines") if inside(name, f"lab.{above}")}
 
@@ -106,7 +106,7 @@ def test_simulation_imports_no_socket_library() -> None:
     assert not {name for name in names if name.partition(".")[0] in SOCKETS}
 
 
-@pytest.mark.parametrize("package", ["metrics.py", "checks.py", "plots", "report", "trace.py"])
+@pytest.mark.parametrize("package", ["metrics.py", "outcomes", "plots", "report", "trace.py"])
 def test_what_reads_traces_knows_no_engine(package: str) -> None:
     paths = files(package) if (ROOT / package).is_dir() else [ROOT / package]
     assert not [path for path in paths for n in imports(path) if inside(n, "lab.engines")]
@@ -131,10 +131,22 @@ def test_modules_do_not_import_in_circles() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+def test_rooms_do_not_import_in_circles_even_lazily() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in files():
+        if path == ROOT / "__init__.py":  # the public face imports everything
+            continue
+        room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        others = {n.split(".")[1] for n in imports(path) if inside(n, "lab") and n != "lab"}
+        graph.setdefault(room, set()).update(others - {room})
+    assert "outcomes" in graph["report"]
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
 def test_the_test_sees_lazy_imports_and_submodules() -> None:
     assert "lab.engines.loopback" in imports(ROOT / "compare.py")
     assert "lab.engines.loopback" not in imports(ROOT / "compare.py", lazy=False)
-    assert "lab.checks" in imports(ROOT / "compare.py", lazy=False)
+    assert "lab.outcomes.checks" in imports(ROOT / "compare.py", lazy=False)
 
 
 PROGRAM = """

@@ -11,16 +11,16 @@ from commands import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab import matrix, torture
-from lab.checks import check
 from lab.faults import FAULTS, ConsumerCrash, Fault, LinkDown, LinkFault, LostResponse
-from lab.guarantees import allowance
-from lab.recovery import lag, recovery
+from lab.outcomes.checks import check
+from lab.outcomes.guarantees import allowance
+from lab.outcomes.recovery import lag, recovery
 from lab.roles.push import PushBroker
 from lab.scenario import Producer, Scenario
 from lab.strategies import LongPoll, ServerSentEvents, ShortPoll, Strategy, Webhook, WebSocketPush
-from lab.torture import Schedule, judge, simulated
 from lab.trace import Fate
+from lab.trials import matrix, torture
+from lab.trials.torture import Schedule, judge, simulated
 from lab.workload import Constant, Periodic, Workload
 
 RETRIES = {"timeout": 0.4, "retry_first": 0.05, "attempts": 20}

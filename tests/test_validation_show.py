@@ -15,12 +15,12 @@ from observations import PUSH, observation, point, row
 from rich.console import Console
 
 from lab import LongPoll, ShortPoll, Webhook
-from lab.plots.agreement import agreement
 from lab.plots.load import load
-from lab.plots.misfit import misfit
+from lab.validation.agreement import agreement
 from lab.validation.document import Findings, find
 from lab.validation.figures import by_load, by_misfit, figures, levels
 from lab.validation.grids import grids, percent, signed
+from lab.validation.misfit import misfit
 from lab.validation.observed import Observation
 from lab.validation.rows import PROMISED, Row
 from lab.validation.show import markdown, terminal

@@ -51,7 +51,7 @@ def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any
 
 def origin(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
     """Return what a calibration says of where it comes from; the machine is probed for that."""
-    from lab.probe import probe  # needs sockets, which learning does not
+    from lab.calibration.probe import probe  # needs sockets, which learning does not
 
     return {
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),

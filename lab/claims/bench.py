@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from lab.calibration import disturbed
-from lab.checks import check
 from lab.engines.common import MeasurementError
 from lab.engines.simulation import simulate
 from lab.metrics import Run
+from lab.outcomes.checks import check
 from lab.physics import Physics
 from lab.scenario import Scenario
 from lab.show import ENGINES

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lab import sockets
+from lab.claims import sockets
 from lab.claims.base import Amount, Bench, Claim, Finding, Findings, weigh
 from lab.engines import common
 from lab.metrics import Interval

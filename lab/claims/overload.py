@@ -21,9 +21,9 @@ from lab.claims.base import (
 )
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
+from lab.outcomes.recovery import recovery
 from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
-from lab.recovery import recovery
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, Strategy, WebSocketPush
 from lab.trace import Fate, Trace

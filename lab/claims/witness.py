@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.formats import HttpRequest, HttpResponse, Payloads, Text
 from lab.messages import Deliver, Message, Records
 from lab.strategies import (
     HttpIngest,
@@ -22,6 +21,7 @@ from lab.strategies import (
     Webhook,
     WebSocketPush,
 )
+from lab.wire.formats import HttpRequest, HttpResponse, Payloads, Text
 
 
 def digest(record: str | bytes) -> str:

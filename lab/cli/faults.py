@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lab import matrix, torture
 from lab.cli.terminal import console, print_json, stoppable
 from lab.description import InvalidInput
-from lab.torture import Schedule
+from lab.trials import matrix, torture
+from lab.trials.torture import Schedule
 
 ENGINES = ("simulation", "loopback")
 Engine = Annotated[

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli.ports import check_port
 from lab.cli.terminal import Interrupted, print_json
 from lab.description import InvalidInput
-from lab.ports import check_port
 from lab.roles import Retention
 
 PORT = 8765

@@ -12,25 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from lab import (
-    calibration,
-    checks,
-    fates,
-    library,
-    physics,
-    trace,
-)
+from lab import calibration, library, physics, trace
 from lab.cli import claims, faults, feed, gallery
+from lab.cli.ports import check_port
 from lab.cli.terminal import Interrupted, console, print_json, progress, stoppable
 from lab.compare import ENGINES, Comparison, compare
 from lab.description import InvalidInput
 from lab.engines.common import MeasurementError
 from lab.files import check_folder
-from lab.forecast import Forecast
+from lab.outcomes import checks, fates
 from lab.physics import Calibrated
-from lab.ports import check_port
-from lab.prediction import predict
-from lab.report import forecast as forecast_tables
+from lab.prediction import show as forecast_tables
+from lab.prediction.forecast import Forecast
+from lab.prediction.predict import predict
 from lab.report.aftermath import grids, terminal
 from lab.report.table import table
 from lab.scenario import Scenario, override

@@ -6,10 +6,10 @@ The bugs are among those of `lab.course.bugs`. Whoever hunts should not read fur
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from lab.checks import check
 from lab.course.bugs import BUGS, planted
 from lab.engines.simulation import simulate
 from lab.faults import ConsumerCrash, Fault, LinkDown, LostResponse, SlowConsumer
+from lab.outcomes.checks import check
 from lab.physics import reference
 from lab.scenario import Producer, Scenario
 from lab.strategies import LongPoll, Strategy, Webhook, WebSocketPush

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkFault
-from lab.formats import JsonStream
 from lab.messages import (
     Ack,
     Check,
@@ -31,6 +30,7 @@ from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Strategy, Stream
 from lab.strategies.base import Wire
 from lab.trace import Fate
+from lab.wire.formats import JsonStream
 
 CHUNK = 65_536
 FATES = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.formats import JSON, HttpResponse
+from lab.wire.formats import JSON, HttpResponse
 
 
 def response_of(answer: HttpResponse) -> web.Response:

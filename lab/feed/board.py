@@ -15,9 +15,9 @@ from typing import Any, overload
 from lab.engines.loopback.actor import Actor
 from lab.feed import limits
 from lab.feed.formats import NotHere, RecordsFormat
-from lab.formats import LARGEST_OFFSET, BadRequest, HttpResponse, whole
 from lab.messages import Disconnected, Expired, Message, Publish, Records
 from lab.roles import Log, PullBroker, Retention
+from lab.wire.formats import LARGEST_OFFSET, BadRequest, HttpResponse, whole
 
 KEEP = Retention(count=limits.LOG_RECORDS, bytes=limits.LOG_BYTES)
 

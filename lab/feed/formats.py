@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lab.formats import (
+from lab.messages import Check, Deliver, Message, Records, Status
+from lab.wire.formats import (
     JSON,
     BadRequest,
     HttpRequest,
@@ -18,7 +19,6 @@ from lab.formats import (
     Text,
     whole,
 )
-from lab.messages import Check, Deliver, Message, Records, Status
 
 
 class NotHere(BadRequest):

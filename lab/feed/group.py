@@ -14,10 +14,10 @@ from lab.engines.loopback.http import body_of
 from lab.feed import limits
 from lab.feed.answers import response_of
 from lab.feed.board import Board
-from lab.formats import BadRequest, HttpRequest, HttpResponse
-from lab.group_format import PATHS, GroupFormat
 from lab.messages import Disconnected, Expired, Fetch, Publish
 from lab.roles import GroupBroker, Log, Membership, Retention
+from lab.wire.formats import BadRequest, HttpRequest, HttpResponse
+from lab.wire.group_format import PATHS, GroupFormat
 
 PREFIX = "/group"
 PARTITIONS = 6

@@ -26,9 +26,9 @@ from lab.feed.guard import Guard
 from lab.feed.streams import Streams
 from lab.feed.ticks import SYMBOLS, ticks
 from lab.feed.webhooks import Webhooks
-from lab.formats import BadRequest, HttpRequest, HttpResponse, parse_json
 from lab.messages import Check, Fetch
 from lab.roles import Retention
+from lab.wire.formats import BadRequest, HttpRequest, HttpResponse, parse_json
 
 KEY = re.compile(r"[!-~]{1,128}")
 

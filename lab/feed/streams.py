@@ -13,10 +13,10 @@ from lab.feed import limits
 from lab.feed.board import Board
 from lab.feed.formats import EventFormat, NotHere, last_event
 from lab.feed.subscription import Subscription, until_one_ends
-from lab.formats import BadRequest, JsonStream, parse_json, whole
 from lab.messages import Ack, Nack
 from lab.roles import Retry
 from lab.roles.push import PushPolicy
+from lab.wire.formats import BadRequest, JsonStream, parse_json, whole
 
 EVENT_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
 OUT_OF_RANGE = 4416  # WebSocket close codes of our own: 4000 and the HTTP status

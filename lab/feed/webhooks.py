@@ -26,10 +26,10 @@ from lab.feed.guard import is_loopback
 from lab.feed.signature import key_of, secret_of, signed
 from lab.feed.streams import batch_of
 from lab.feed.subscription import Subscription
-from lab.formats import JSON, BadRequest, records
 from lab.messages import Ack, Deliver, Nack
 from lab.roles import Retry
 from lab.roles.push import PushPolicy
+from lab.wire.formats import JSON, BadRequest, records
 
 RETRY = Retry(first=0.5, limit=30.0, attempts=8)  # for about a minute
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

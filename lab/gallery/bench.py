@@ -9,12 +9,12 @@ from multiprocessing import get_context
 import numpy as np
 
 from lab.calibration import disturbed
-from lab.checks import check
 from lab.compare import Progress, silent
 from lab.engines.simulation import simulate
 from lab.gallery.scenarios import Study
 from lab.idle import IdleCost, idle_cost
 from lab.metrics import Run
+from lab.outcomes.checks import check
 from lab.physics import Physics
 from lab.scenario import Scenario
 from lab.strategies import Strategy

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lab.metrics import Run
+from lab.outcomes.recovery import lag
 from lab.plots import style
-from lab.recovery import lag
 from lab.show import wrap
 from lab.trace import Floats, Trace
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lab.metrics import Run
+from lab.outcomes.recovery import lag as lag_of
 from lab.plots import style
-from lab.recovery import lag as lag_of
 from lab.trace import Floats, Trace
 
 PANEL = (5.0, 3.2)  # inches

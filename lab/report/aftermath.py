@@ -7,9 +7,9 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from lab.aftermath import Aftermath, aftermath
-from lab.fates import Account, accounts
 from lab.metrics import Run
+from lab.outcomes.aftermath import Aftermath, aftermath
+from lab.outcomes.fates import Account, accounts
 from lab.report.page import Grid
 from lab.scenario import Scenario
 from lab.show import ENGINES, number, wrap

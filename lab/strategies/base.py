@@ -13,10 +13,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from lab.description import Description
-from lab.formats import HttpFormat, StreamFormat
 from lab.messages import Role
 from lab.roles import Log, Retention
 from lab.roles.retry import NO_LUCK, Luck
+from lab.wire.formats import HttpFormat, StreamFormat
 
 
 @dataclass(frozen=True)

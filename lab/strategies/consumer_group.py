@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from lab.description import Count, PositiveSeconds
-from lab.group_format import GroupFormat
 from lab.roles import GroupBroker, GroupMember, Membership, Polling
 from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start
 from lab.strategies.short_poll import Pull
+from lab.wire.group_format import GroupFormat
 
 MOST_PARTITIONS = 256  # a request names them all
 

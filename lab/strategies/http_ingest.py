@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from lab.formats import PushFormat
 from lab.roles import PushConsumer
 from lab.strategies.base import FRESH, Exchange, Start
 from lab.strategies.webhook import RequestPush
+from lab.wire.formats import PushFormat
 
 
 class HttpIngest(RequestPush):

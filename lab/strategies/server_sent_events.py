@@ -4,11 +4,11 @@ import math
 from typing import Literal
 
 from lab.description import Count, Flag, Seconds
-from lab.formats import JsonStream, Text, position
 from lab.messages import Deliver, Message
 from lab.roles import PushBroker, PushConsumer, PushReception
 from lab.roles.push import Overflow, PushPolicy
 from lab.strategies.base import FRESH, BrokerSetting, Care, Start, Strategy, Stream
+from lab.wire.formats import JsonStream, Text, position
 
 
 class EventStream(JsonStream):

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from lab.description import Count, Flag, Natural, PositiveSeconds, Seconds
-from lab.formats import PullFormat
 from lab.messages import Role
 from lab.roles import Poller, Polling, PullBroker
 from lab.roles.poller import Begin, Commit
 from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy
+from lab.wire.formats import PullFormat
 
 
 class Pull(Strategy):

@@ -4,10 +4,10 @@ import math
 from typing import Literal
 
 from lab.description import Count, Flag, PositiveSeconds, Rate, Seconds
-from lab.formats import PushFormat
 from lab.roles import PushBroker, PushConsumer, PushReception, RateLimit, Retry
 from lab.roles.push import Overflow, PushPolicy
 from lab.strategies.base import FRESH, BrokerSetting, Care, Exchange, Start, Strategy, ack_when
+from lab.wire.formats import PushFormat
 
 
 class RequestPush(Strategy):

@@ -4,10 +4,10 @@ import math
 from typing import Literal
 
 from lab.description import Count, Flag, Seconds
-from lab.formats import JsonStream
 from lab.roles import PushBroker, PushConsumer, PushReception
 from lab.roles.push import Overflow, PushPolicy
 from lab.strategies.base import FRESH, BrokerSetting, Care, Start, Strategy, Stream, ack_when
+from lab.wire.formats import JsonStream
 
 
 class WebSocketPush(Strategy):

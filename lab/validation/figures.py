@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from lab import plots
 from lab.metrics import Interval, Result, Run, summarise_run
-from lab.plots.agreement import agreement
 from lab.plots.load import Level, load
-from lab.plots.misfit import misfit
+from lab.validation.agreement import agreement
+from lab.validation.misfit import misfit
 from lab.validation.observed import Observation
 from lab.validation.rows import Row
 

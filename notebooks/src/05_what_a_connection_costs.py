@@ -18,10 +18,10 @@ import numpy as np
 
 from lab import Constant, Periodic, Scenario, Webhook, WebSocketPush, Workload, compare, plots
 from lab.course import gap, lesson, show, show_table
-from lab.formats import websocket_size
 from lab.idle import idle_cost
 from lab.library import find
 from lab.metrics import Interval
+from lab.wire.formats import websocket_size
 
 quiz = lesson(5)
 

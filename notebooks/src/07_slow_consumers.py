@@ -28,11 +28,11 @@ from lab import (
     plots,
 )
 from lab.course import gap, lesson, show
-from lab.fates import peaks
 from lab.faults import AddedLatency, SlowConsumer
 from lab.library import find
+from lab.outcomes.fates import peaks
+from lab.outcomes.recovery import recovery
 from lab.plots.series import Panel, Series
-from lab.recovery import recovery
 from lab.trace import Fate
 
 quiz = lesson(7)

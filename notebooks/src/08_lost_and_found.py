@@ -38,9 +38,9 @@ from lab import (
     plots,
 )
 from lab.course import gap, lesson, show
-from lab.fates import accounts
 from lab.faults import ConsumerCrash, LostResponse, SlowConsumer
-from lab.guarantees import allowance
+from lab.outcomes.fates import accounts
+from lab.outcomes.guarantees import allowance
 from lab.trace import Fate
 
 quiz = lesson(8)

@@ -34,7 +34,7 @@ from lab import (
 )
 from lab.course import gap, lesson, show
 from lab.faults import ConsumerCrash
-from lab.recovery import recovery
+from lab.outcomes.recovery import recovery
 from lab.trace import Fate
 
 quiz = lesson(9)

@@ -8,10 +8,10 @@ import numpy as np
 from lab.compare import Comparison
 from lab.course.bands import near
 from lab.course.quiz import Band, Choice, Number, Question, Task
-from lab.fates import peaks
 from lab.faults import SlowConsumer
 from lab.metrics import Result, Run
-from lab.recovery import recovery
+from lab.outcomes.fates import peaks
+from lab.outcomes.recovery import recovery
 from lab.scenario import Scenario
 from lab.trace import Trace
 

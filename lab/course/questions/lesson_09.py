@@ -9,7 +9,7 @@ from lab.course.bands import near, over
 from lab.course.quiz import Band, Choice, Number, Question, Task
 from lab.faults import Fault
 from lab.metrics import Run
-from lab.recovery import recovery
+from lab.outcomes.recovery import recovery
 from lab.roles import Log
 from lab.scenario import Scenario
 from lab.strategies import ConsumerGroup

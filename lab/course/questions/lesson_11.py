@@ -6,9 +6,9 @@ import numpy as np
 
 from lab.course.bands import near
 from lab.course.quiz import Band, Choice, Number
-from lab.forecast import Forecast, Outlook
-from lab.limits import MOST_UTILISATION
 from lab.metrics import Run
+from lab.prediction.forecast import Forecast, Outlook
+from lab.prediction.limits import MOST_UTILISATION
 from lab.validation.judge import leave_one_out
 
 READ = 0.02  # of a value that is read off with three digits

@@ -12,9 +12,9 @@ from lab.engines.loopback.job import Links, delivery
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.formats import Payloads, parse_position, position, whole
 from lab.messages import Deliver, Disconnected, Subscribe
 from lab.strategies import Stream
+from lab.wire.formats import Payloads, parse_position, position, whole
 
 
 class EventSource:

@@ -14,10 +14,10 @@ from lab.engines.loopback.actor import Broker
 from lab.engines.loopback.job import Links
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.formats import JSON, SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
-from lab.group_format import PATHS, GroupFormat
 from lab.messages import Disconnected, Nack, Subscribe
 from lab.strategies import Exchange
+from lab.wire.formats import JSON, SERVER, BadRequest, HttpRequest, HttpResponse, Payloads
+from lab.wire.group_format import PATHS, GroupFormat
 
 SUPERSEDED = HttpResponse(409, JSON, b'{"error":"a newer request took the place of this one"}')
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

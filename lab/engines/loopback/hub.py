@@ -12,9 +12,9 @@ from lab.engines.loopback.keepalive import CountingServer, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.websocket import converse, text_of
-from lab.formats import BadRequest, JsonStream, Payloads, websocket_size
 from lab.messages import Accepted, Ack, Disconnected, Nack, Publish, Subscribe
 from lab.strategies import Stream
+from lab.wire.formats import BadRequest, JsonStream, Payloads, websocket_size
 
 UNSUPPORTED_DATA = 1003  # WebSocket close code for input that is not understood
 

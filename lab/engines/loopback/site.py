@@ -11,7 +11,7 @@ from lab.engines import common
 from lab.engines.loopback import columns, settings
 from lab.engines.loopback.job import Job
 from lab.faults import Fault, SlowConsumer
-from lab.formats import BadRequest
+from lab.wire.formats import BadRequest
 
 
 class Site:

@@ -18,9 +18,9 @@ from lab.engines.loopback.keepalive import CountingClient, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.formats import BadRequest, JsonStream, Payloads
 from lab.messages import Accepted, Deliver, Disconnected, Subscribe, Writable
 from lab.strategies import Stream
+from lab.wire.formats import BadRequest, JsonStream, Payloads
 
 UNREACHABLE = (OSError, WebSocketException)  # TimeoutError is an OSError
 

@@ -6,8 +6,6 @@ from typing import Any, get_args
 
 from lab.engines.simulation.loop import OTHER, Charge, charge
 from lab.engines.simulation.record import Record
-from lab.formats import http_size, websocket_size
-from lab.group_format import GroupFormat
 from lab.messages import (
     Accepted,
     Ack,
@@ -33,6 +31,8 @@ from lab.messages import (
 from lab.physics import ConnectionCosts, Cost, LoopCosts, Physics
 from lab.strategies import Call, Exchange, Stream
 from lab.strategies.base import Wire
+from lab.wire.formats import http_size, websocket_size
+from lab.wire.group_format import GroupFormat
 
 Quote = tuple[Charge, Charge, Charge, Charge, Charge, int]
 """To send a message, to send it as the first in its turn, to receive it, likewise, after sending;

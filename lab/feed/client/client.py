@@ -27,8 +27,8 @@ from lab.engines.loopback.http import client_session
 from lab.feed.client import transports
 from lab.feed.client.events import Delivery, Event, FeedError, Missed
 from lab.feed.client.webhook import webhook
-from lab.formats import BadRequest, parse_json, whole
 from lab.roles.retry import NO_LUCK, Backoff, Luck, Retry
+from lab.wire.formats import BadRequest, parse_json, whole
 
 RECONNECT = Retry(first=0.05, limit=2.0)
 UNREACHABLE = (OSError, aiohttp.ClientError, WebSocketException)  # TimeoutError is an OSError

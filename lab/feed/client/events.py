@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lab.formats import BadRequest, parse_json, whole
+from lab.wire.formats import BadRequest, parse_json, whole
 
 
 class Event(NamedTuple):

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from lab.engines.loopback import settings
 from lab.feed.client.events import Delivery, FeedError, delivery_in, delivery_of
-from lab.formats import parse_json
+from lab.wire.formats import parse_json
 
 SILENCE = 60.0  # seconds without a sign of life until a stream is given up
 ANSWER = 10.0  # seconds for an answer, besides those that a poll is to be held

@@ -19,7 +19,7 @@ from lab.feed import limits
 from lab.feed.client.events import FeedError, delivery_of
 from lab.feed.client.transports import ANSWER, Listener, refused
 from lab.feed.signature import BadSignature, secret_of, verify
-from lab.formats import BadRequest, parse_json
+from lab.wire.formats import BadRequest, parse_json
 
 LOOK = 2.0  # seconds between looks whether the server still has the webhook
 IDS = 10_000  # of deliveries, remembered

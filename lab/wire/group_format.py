@@ -7,18 +7,6 @@
 import json
 from typing import Any
 
-from lab.formats import (
-    JSON,
-    BadRequest,
-    HttpRequest,
-    HttpResponse,
-    PullFormat,
-    Text,
-    ids,
-    parse_json,
-    records,
-    whole,
-)
 from lab.messages import (
     Assigned,
     Beat,
@@ -31,6 +19,18 @@ from lab.messages import (
     Pairs,
     Records,
     Refused,
+)
+from lab.wire.formats import (
+    JSON,
+    BadRequest,
+    HttpRequest,
+    HttpResponse,
+    PullFormat,
+    Text,
+    ids,
+    parse_json,
+    records,
+    whole,
 )
 
 PATHS = {Join: "/join", Heartbeat: "/heartbeat", Commit: "/commit"}

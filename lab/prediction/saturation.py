@@ -12,8 +12,8 @@ import numpy as np
 
 from lab.engines import common
 from lab.engines.simulation import simulate
-from lab.forecast import Resource
 from lab.physics import Physics
+from lab.prediction.forecast import Resource
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.trace import Trace

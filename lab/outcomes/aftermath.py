@@ -8,7 +8,7 @@ import numpy as np
 
 from lab.faults import Fault
 from lab.metrics import Run
-from lab.recovery import Recovery, recovery
+from lab.outcomes.recovery import Recovery, recovery
 from lab.scenario import Scenario
 
 

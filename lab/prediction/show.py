@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from lab.forecast import PROMISED, Estimate, Forecast, Outlook
-from lab.limits import MOST_UTILISATION
+from lab.prediction.forecast import PROMISED, Estimate, Forecast, Outlook
+from lab.prediction.limits import MOST_UTILISATION
 from lab.show import UNKNOWN, number, wrap
 
 WIDE = 118  # terminal columns; in fewer, the bounds stand below each other

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.findings import MOST, Finding, Rows, Violation, find, overtaking, say
-from lab.promises import promise
+from lab.outcomes.findings import MOST, Finding, Rows, Violation, find, overtaking, say
+from lab.outcomes.promises import promise
 from lab.scenario import recorded
 from lab.trace import PATH, STAMPS, Fate, Trace
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lab import machine
-from lab.forecast import Saturation
 from lab.physics import Calibrated
+from lab.prediction.forecast import Saturation
 from lab.scenario import Scenario
 from lab.show import number
 from lab.workload import OnOff

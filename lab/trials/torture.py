@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab.checks import check
 from lab.compare import Progress, silent
 from lab.faults import FAULTS, BrokerRestart, ConsumerCrash, Fault, LinkFault, StalledLoop
+from lab.outcomes.checks import check
 from lab.scenario import Producer, Retention, Scenario
 from lab.strategies import (
     ConsumerGroup,

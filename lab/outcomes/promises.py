@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.faults import BrokerRestart, ConsumerCrash
-from lab.findings import Finding, find, overtaking, say
-from lab.guarantees import Allowance, allowance
+from lab.outcomes.findings import Finding, find, overtaking, say
+from lab.outcomes.guarantees import Allowance, allowance
 from lab.roles import Retention
 from lab.scenario import Scenario, pace, recorded
 from lab.strategies import Strategy

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.checks import check
 from lab.compare import Progress, silent
 from lab.faults import BrokerRestart, ConsumerCrash, Fault, LinkDown, LostResponse, SlowConsumer
-from lab.guarantees import allowance
+from lab.outcomes.checks import check
+from lab.outcomes.guarantees import allowance
 from lab.scenario import Producer, Scenario
 from lab.strategies import ConsumerGroup, LongPoll, ShortPoll, Strategy, Webhook, WebSocketPush
 from lab.trace import Fate, Trace

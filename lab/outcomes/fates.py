@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.faults import Fault
-from lab.guarantees import DELAYS
 from lab.metrics import Run
+from lab.outcomes.guarantees import DELAYS
 from lab.scenario import Scenario, pace, recorded
 from lab.trace import PLACES, STAMPS, Fate, Trace
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from lab.compare import Progress, empty_system, silent
 from lab.engines.simulation import simulate
-from lab.forecast import (
+from lab.metrics import Metrics, summarise
+from lab.physics import Calibrated, Physics, reference
+from lab.prediction.forecast import (
     NOTHING,
     QUANTILES,
     Estimate,
@@ -24,10 +26,8 @@ from lab.forecast import (
     Saturation,
     estimate,
 )
-from lab.limits import of_scenario, of_strategy
-from lab.metrics import Metrics, summarise
-from lab.physics import Calibrated, Physics, reference
-from lab.saturation import Load, first_guess, limiting, saturate, used_seconds
+from lab.prediction.limits import of_scenario, of_strategy
+from lab.prediction.saturation import Load, first_guess, limiting, saturate, used_seconds
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.trace import Trace

@@ -1,0 +1,1 @@
+"""What became of the messages of a run: the delivery checker, guarantees, fates, recovery."""

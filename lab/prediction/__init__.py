@@ -1,0 +1,1 @@
+"""Predicting runs that nobody has measured: forecasts, the loads that saturate, their limits."""
