@@ -1,5 +1,6 @@
 """The course: questions are checked as promised, and notebooks are in step and whole."""
 
+import asyncio
 import importlib.util
 import re
 import sys
@@ -19,16 +20,16 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 
 
-def _build_module() -> Any:
-    spec = importlib.util.spec_from_file_location("notebooks_build", NOTEBOOKS / "build.py")
+def _module(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"notebooks_{name}", NOTEBOOKS / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules["notebooks_build"] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-build = _build_module()
+build, twice = _module("build"), _module("twice")
 SOURCES = build.sources([])
 ALL = [question for questions in QUESTIONS.values() for question in questions]
 
@@ -148,6 +149,48 @@ def test_solutions_are_replaced_by_the_lines_above_them() -> None:
     lines = ["x = 1", "# a = ...", "# b = ...", build.BEGIN, "a = 2", "b = 3", build.END, "a"]
     kept = list(build.without_solutions(lines, "source"))
     assert kept == ["x = 1", "a = ...", "b = ...", "a"]
+
+
+def test_the_second_version_is_given_copies_of_what_the_first_one_was_given() -> None:
+    numbers = iter(range(9))
+    ask = twice._remembering(lambda what: [next(numbers)])
+    given = [ask("this"), ask("this"), ask("that")]
+    given[0].append("mine")
+    twice._asked.clear()  # the next version
+    assert [ask("this"), ask("that"), ask("this"), ask("this")] == [[0], [2], [1], [3]]
+
+
+BOTH = """# %%
+assert "left" not in globals()
+left = 1
+# answer = ...
+### BEGIN SOLUTION
+answer = 1
+### END SOLUTION
+{}
+print(f"{{int(answer == 1)}} of 1 questions answered rightly")
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("", ["", ""]),
+        ("answer / 1", ["TypeError: unsupported operand", "did not run"]),
+        ("answer = ...", ["", "0 of 1 right, not 1"]),
+        ("answer = 1", ["1 of 1 right, not 0", ""]),
+        ("1 / (answer != 1)", ["", "ZeroDivisionError"]),
+    ],
+)
+def test_a_notebook_that_does_not_do_in_either_version_is_told(
+    line: str, wrong: list[str], tmp_path: Path
+) -> None:
+    source = tmp_path / "99_some.py"
+    source.write_text(BOTH.format(line), encoding="utf-8")
+    found = asyncio.run(build.execute(source, build.VERSIONS, None))
+    assert [outcome.version for outcome in found] == list(build.VERSIONS)
+    for outcome, text in zip(found, wrong, strict=True):
+        assert outcome.wrong.startswith(text) and bool(outcome.wrong) == bool(text)
 
 
 def _called(source: Path, name: str) -> list[str]:
