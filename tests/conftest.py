@@ -1,7 +1,8 @@
 """Fixtures that several files of tests share, and which tests run one after another.
 
 Tests run in two processes. Those over real connections share one of them, so that they do not
-take the processor from one another.
+take the processor from one another. Those of one file share one, so that what they have in common
+is made once.
 """
 
 from collections.abc import Iterator
@@ -29,8 +30,9 @@ CONNECTED = (  # beginnings of the names of files
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem.removeprefix("test_").startswith(CONNECTED):
-            item.add_marker(pytest.mark.xdist_group("connections"))
+        name = item.path.stem.removeprefix("test_")
+        group = "connections" if name.startswith(CONNECTED) else name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
