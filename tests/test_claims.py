@@ -22,7 +22,9 @@ from lab.claims import (
     speed,
 )
 from lab.claims import rate_limit as limits
-from lab.claims.base import Finding, bracket, clears, crossing, geometric, ratio, weigh
+from lab.claims.base import Finding
+from lab.claims.judging import bracket, clears, crossing, geometric, weigh
+from lab.claims.readings import ratio
 from lab.idle import IdleCost
 from lab.metrics import Interval, Run
 from lab.strategies import ShortPoll, Strategy

@@ -5,21 +5,9 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    Verdict,
-    above,
-    below,
-    crossing,
-    geometric,
-    series,
-    trace_amount,
-)
-from lab.claims.readings import compare, known, mean_latency
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, Verdict, series
+from lab.claims.judging import above, below, crossing, geometric, known
+from lab.claims.readings import mean_latency, trace_amount, trace_ratios
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep
@@ -94,7 +82,7 @@ def judge(swept: Swept) -> Finding:
 def _over_best(runs: Mapping[str, Run], label: str) -> list[float]:
     """Return the mean latency over that of the best setting for this consumer, by replication."""
     best = min(runs.values(), key=lambda run: trace_amount(run, mean_latency).mean)
-    return compare(runs[label], best, lambda a, b: mean_latency(a) / mean_latency(b))
+    return trace_ratios(runs[label], best, mean_latency)
 
 
 def _worst(regret: Mapping[float, Sequence[float]]) -> Interval:

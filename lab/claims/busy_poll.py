@@ -5,22 +5,17 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import above, below, crossing, geometric, known
+from lab.claims.readings import (
     OfTrace,
-    above,
-    below,
-    crossing,
-    geometric,
-    series,
+    cores,
+    median_latency,
+    readings,
+    requests_per_second,
     trace_amount,
     trace_ratios,
 )
-from lab.claims.readings import cores, known, median_latency, readings, requests_per_second
 from lab.metrics import Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep

@@ -4,21 +4,9 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    clears,
-    delivery_cpu,
-    latency,
-    ratio,
-    series,
-    trace_amount,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import clears, weigh
+from lab.claims.readings import amount, delivery_cpu, latency, ratio, trace_amount
 from lab.claims.speed import KEPT, NEW, RATE, calm
 from lab.metrics import Run
 from lab.plots.bars import bars

@@ -2,18 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    clears,
-    geometric,
-    series,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import clears, geometric, weigh
 from lab.claims.rates import (
     HOOK,
     INTERVAL,
@@ -28,19 +18,11 @@ from lab.claims.rates import (
     lines,
     swept,
 )
-from lab.metrics import Metrics
+from lab.claims.readings import amount, requests, traffic
 from lab.plots import sweep
 from lab.plots.series import Panel
 
 LIMIT = 1.1  # less than a tenth more is not called more
-
-
-def requests(metrics: Metrics) -> float:
-    return metrics.requests_per_message
-
-
-def traffic(metrics: Metrics) -> float:
-    return metrics.bytes_per_message
 
 
 METRICS = {"requests": (requests, ""), "bytes": (traffic, "B")}

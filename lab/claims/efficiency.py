@@ -2,21 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    clears,
-    delivery_cpu,
-    geometric,
-    ratio,
-    series,
-    weigh,
-)
-from lab.claims.costs import LIMIT, requests, traffic
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.costs import LIMIT
+from lab.claims.judging import clears, geometric, weigh
 from lab.claims.rates import (
     BUSY,
     HOOK,
@@ -33,6 +21,7 @@ from lab.claims.rates import (
     scenario,
     swept,
 )
+from lab.claims.readings import amount, delivery_cpu, ratio, requests, traffic
 from lab.metrics import Run
 from lab.plots import sweep
 from lab.plots.series import Panel, Series

@@ -6,21 +6,9 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    Verdict,
-    above,
-    below,
-    crossing,
-    geometric,
-    series,
-    trace_amount,
-)
-from lab.claims.readings import compare, known, readings
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, Verdict, series
+from lab.claims.judging import above, below, crossing, geometric, known
+from lab.claims.readings import readings, trace_amount, trace_ratios
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
@@ -107,8 +95,7 @@ def _rises(crowds: Mapping[int, Mapping[str, Run]], label: str) -> Rises:
     """Return how much longer the first consumer's median latency is with others, by replication."""
     alone = crowds[min(crowds)][label]
     return {
-        number: compare(runs[label], alone, lambda a, b: first_latency(a) / first_latency(b))
-        for number, runs in crowds.items()
+        number: trace_ratios(runs[label], alone, first_latency) for number, runs in crowds.items()
     }
 
 

@@ -5,24 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    bracket,
-    clears,
-    crossing,
-    geometric,
-    latency,
-    leading,
-    ratio,
-    ratios,
-    series,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, leading, series
+from lab.claims.judging import bracket, clears, crossing, geometric, weigh
 from lab.claims.rates import (
     BUSY,
     HOOK,
@@ -38,6 +22,7 @@ from lab.claims.rates import (
     lines,
     swept,
 )
+from lab.claims.readings import amount, latency, ratio, ratios
 from lab.metrics import Run
 from lab.plots import sweep
 from lab.plots.series import Panel, Series

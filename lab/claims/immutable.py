@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import exactly
 from lab.claims.witness import SEEN, Witnessed, published, received
 from lab.metrics import Interval, Run
 from lab.plots.bars import bars
@@ -107,26 +108,22 @@ def expired(trace: Trace) -> float:
     return float(np.mean(trace.fate == Fate.EXPIRED))
 
 
-def _exactly(count: int) -> Interval:
-    return Interval(count, count, count)
-
-
 def _amounts(found: Sequence[Compared], share: Interval) -> Iterator[Amount]:
     if found:
         altered = sum(compared.altered for compared in found)
-        yield Amount("records received altered", _exactly(altered), "records")
+        yield Amount("records received altered", exactly(altered), "records")
         read = sum(compared.records for compared in found)
-        yield Amount("records compared with what was published", _exactly(read), "records")
+        yield Amount("records compared with what was published", exactly(read), "records")
     yield Amount(f"deleted unread, if {KEPT} are kept", share, "% of records")
     for compared in found:
-        yield Amount(f"{compared.name}: altered", _exactly(compared.altered), "records")
-        yield Amount(f"{compared.name}: compared", _exactly(compared.records), "records")
+        yield Amount(f"{compared.name}: altered", exactly(compared.altered), "records")
+        yield Amount(f"{compared.name}: compared", exactly(compared.records), "records")
 
 
 def _series(found: Sequence[Compared], share: Interval) -> Iterator[Series]:
     for compared in found:
         for panel in ("records", "altered"):
-            point = (0.0, _exactly(getattr(compared, panel)))
+            point = (0.0, exactly(getattr(compared, panel)))
             yield Series(compared.name, [point], panel)
     yield Series(f"a log of {KEPT} records, read late", [(0.0, share)], "gone")
 

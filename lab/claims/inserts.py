@@ -9,19 +9,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    above,
-    below,
-    crossing,
-    geometric,
-    series,
-)
-from lab.claims.readings import known
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import above, below, crossing, geometric, known
 from lab.feed.sinks import insert_rate
 from lab.feed.sinks.sqlite import Synchronous
 from lab.feed.ticks import Tick, ticks

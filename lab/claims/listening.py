@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lab.claims import sockets
-from lab.claims.base import Amount, Bench, Claim, Finding, Findings, weigh
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings
+from lab.claims.judging import exactly, weigh
 from lab.engines import common
-from lab.metrics import Interval
 from lab.plots import style
 from lab.scenario import Scenario
 from lab.show import ENGINES
@@ -161,26 +161,21 @@ def _said(found: Mapping[str, Seen]) -> str:
     return f"{'; '.join(texts)}, as with {pulled} of {len(pulls)} pulls"
 
 
-def _exactly(count: int) -> Interval:
-    """Return a count as an interval: it does not vary."""
-    return Interval(count, count, count)
-
-
 def _amounts(found: Mapping[str, Seen]) -> Iterator[Amount]:
     """Yield how many senders listen, and then everything that was seen of each strategy."""
     for kind, some in (("pushes", _among(found, PUSHES)), ("pulls", _among(found, PULLS))):
         many = sum(_sender_accepts(found[label]) for label in some)
         name = f"{kind} of {len(some)} whose sender accepts the target's connection"
-        yield Amount(name, _exactly(many))
+        yield Amount(name, exactly(many))
     many = sum(seen.ports.get("source", 0) > 0 for seen in found.values())
-    yield Amount("strategies whose producer listens", _exactly(many))
+    yield Amount("strategies whose producer listens", exactly(many))
     for label, seen in found.items():
         for side in (side for side in SIDES if seen.ports.get(side)):
-            yield Amount(_ports(label, side), _exactly(seen.ports[side]))
+            yield Amount(_ports(label, side), exactly(seen.ports[side]))
             peers = sockets.parties(seen.made, side)
-            yield Amount(f"{label}: parties that the {side} must authenticate", _exactly(peers))
+            yield Amount(f"{label}: parties that the {side} must authenticate", exactly(peers))
         for pair, number in sorted(seen.made.items()):
-            yield Amount(_opened(label, *pair), _exactly(number))
+            yield Amount(_opened(label, *pair), exactly(number))
 
 
 def _ports(label: str, side: str) -> str:

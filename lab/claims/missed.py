@@ -6,18 +6,9 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    clears,
-    leading,
-    series,
-    trace_amount,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, leading, series
+from lab.claims.judging import clears, weigh
+from lab.claims.readings import trace_amount
 from lab.faults import ConsumerCrash, Fault, LinkDown
 from lab.metrics import Run
 from lab.plots.bars import bars

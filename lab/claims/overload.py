@@ -6,19 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    above,
-    below,
-    leading,
-    series,
-    trace_amount,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, leading, series
+from lab.claims.judging import above, below, weigh
+from lab.claims.readings import trace_amount, undelivered
 from lab.faults import SlowConsumer
 from lab.metrics import Interval, Run
 from lab.outcomes.recovery import recovery
@@ -26,7 +16,7 @@ from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.scenario import Scenario
 from lab.strategies import LongPoll, Strategy, WebSocketPush
-from lab.trace import Fate, Trace
+from lab.trace import Trace
 from lab.workload import Constant, Periodic, Workload
 
 HOLDS = 20  # messages that the consumer is ready to hold, as credits or as the size of a batch
@@ -68,11 +58,6 @@ def in_front(trace: Trace) -> float:
     return float(np.cumsum(change[np.argsort(times, kind="stable")]).max(initial=0))
 
 
-def lost(trace: Trace) -> float:
-    """Return the share of messages that the consumer never had."""
-    return float(np.mean(trace.fate != Fate.DELIVERED))
-
-
 def behind(trace: Trace) -> float:
     """Return the seconds from when it was fast again until the consumer had caught up."""
     seconds = recovery(trace, SLOW).seconds
@@ -87,7 +72,7 @@ def test(bench: Bench) -> Finding:
 def judge(runs: Mapping[str, Run]) -> Finding:
     """See which ways flood the consumer or lose messages while it is slow, and whether it catches up."""
     waiting = {way: trace_amount(run, in_front) for way, run in runs.items()}
-    share = {way: trace_amount(run, lost) for way, run in runs.items()}
+    share = {way: trace_amount(run, undelivered) for way, run in runs.items()}
     late = {way: trace_amount(run, behind) for way, run in runs.items()}
     floods = {way: overwhelmed(share[way], waiting[way]) for way in runs}
     pulls = {pull.label for pull in PULLS}

@@ -6,20 +6,9 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    above,
-    below,
-    crossing,
-    geometric,
-    series,
-    trace_amount,
-)
-from lab.claims.readings import Comparison, compare, known
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import above, below, crossing, geometric, known
+from lab.claims.readings import Comparison, compare, trace_amount
 from lab.metrics import Interval, Run
 from lab.plots.series import Panel, Series
 from lab.plots.sweep import sweep

@@ -4,22 +4,9 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    Metric,
-    amount,
-    clears,
-    delivery_cpu,
-    latency,
-    ratio,
-    series,
-    weigh,
-)
-from lab.claims.costs import traffic
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import clears, weigh
+from lab.claims.readings import Metric, amount, delivery_cpu, latency, ratio, traffic
 from lab.idle import IdleCost, idle_cost
 from lab.metrics import Interval, Run, summarise
 from lab.plots.series import Panel, Series

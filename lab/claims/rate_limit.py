@@ -5,26 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    clears,
-    latency,
-    leading,
-    series,
-    trace_amount,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, leading, series
+from lab.claims.judging import clears, weigh
+from lab.claims.readings import amount, latency, requests, trace_amount, undelivered
 from lab.metrics import Metrics, Run
 from lab.plots.bars import bars
 from lab.plots.series import Panel, Series
 from lab.scenario import Scenario
 from lab.strategies import HttpIngest, Strategy, Webhook
-from lab.trace import Fate, Trace
+from lab.trace import Trace
 from lab.workload import Constant, OnOff, Workload
 
 OFFERED, ALLOWED = 400.0, 150.0  # messages a second
@@ -57,15 +46,6 @@ def taken_in(trace: Trace) -> float:
     return float((ends - np.arange(len(times))).max(initial=0))
 
 
-def lost(trace: Trace) -> float:
-    """Return the share of messages that were given up."""
-    return float(np.mean(trace.fate != Fate.DELIVERED))
-
-
-def requests(metrics: Metrics) -> float:
-    return metrics.requests_per_message
-
-
 def cpu(metrics: Metrics) -> float:
     return metrics.cpu_by_side["target"]
 
@@ -77,7 +57,7 @@ def test(bench: Bench) -> Finding:
 def judge(runs: Mapping[str, Run]) -> Finding:
     """See whether a limit keeps what the target takes in within bounds, and what that costs."""
     most = {way: trace_amount(run, taken_in) for way, run in runs.items()}
-    share = {way: trace_amount(run, lost) for way, run in runs.items()}
+    share = {way: trace_amount(run, undelivered) for way, run in runs.items()}
     asked = {way: amount(run, requests) for way, run in runs.items()}
     limited = [way.label for way in LIMITED]
     flooded = min(map(taken_in, runs[FREE.label].traces)) > MOST

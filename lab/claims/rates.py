@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lab.claims.base import Amount, Bench, Metric, amount, bracket, crossing, ratios
+from lab.claims.base import Amount, Bench
+from lab.claims.judging import bracket, crossing
+from lab.claims.readings import Metric, amount, ratios
 from lab.metrics import Interval, Run
 from lab.plots.series import Series
 from lab.scenario import Scenario

@@ -5,22 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    amount,
-    clears,
-    geometric,
-    leading,
-    ratio,
-    series,
-    trace_amount,
-    trace_ratios,
-    weigh,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, leading, series
+from lab.claims.judging import clears, geometric, weigh
+from lab.claims.readings import amount, ratio, trace_amount, trace_ratios
 from lab.metrics import Metrics, Run
 from lab.plots.bars import bars
 from lab.plots.series import Panel, Series

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import (
-    Amount,
-    Bench,
-    Claim,
-    Finding,
-    Findings,
-    OfTrace,
-    above,
-    series,
-    trace_amount,
-)
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import above
+from lab.claims.readings import OfTrace, trace_amount
 from lab.faults import ConsumerCrash, LostResponse
 from lab.metrics import Run
 from lab.plots.bars import bars

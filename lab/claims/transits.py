@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from lab.claims.base import Amount, Bench, Claim, Finding, Findings, above, below, crossing, series
-from lab.claims.readings import compare, known
+from lab.claims.base import Amount, Bench, Claim, Finding, Findings, series
+from lab.claims.judging import above, below, crossing, known
+from lab.claims.readings import compare
 from lab.faults import AddedLatency
 from lab.metrics import Interval, Run
 from lab.oracles.polling import long_poll
