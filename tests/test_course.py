@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from lab import plots
 from lab.course import bands, gap, lesson, show
 from lab.course.questions import QUESTIONS
-from lab.course.quiz import Band, Choice, Number, Quiz
+from lab.course.quiz import Band, Choice, Number, Quiz, Slip
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -220,9 +220,52 @@ def test_questions_can_be_answered(question: Number | Choice) -> None:
             assert question.key in question.options
 
 
+CHOICES = [q for q in ALL if isinstance(q, Choice) and isinstance(q.key, str)]
+BY_CHANCE = sum(1 / len(q.options) for q in CHOICES)  # rightly guessed
+
+
+@pytest.mark.parametrize("extreme", [min, max])
+def test_right_options_are_not_known_by_their_length(extreme: Callable[..., int]) -> None:
+    shown = [
+        q.id for q in CHOICES if len(q.options[str(q.key)]) == extreme(map(len, q.options.values()))
+    ]
+    assert len(shown) <= BY_CHANCE + 1, shown
+
+
 def test_right_letters_vary() -> None:
-    keys: Sequence[str] = [q.key for q in ALL if isinstance(q, Choice) and isinstance(q.key, str)]
-    assert len(set(keys)) > 1
+    for letter in "abcd":
+        share = sum(q.key == letter for q in CHOICES) / len(CHOICES)
+        assert 0.1 < share < 0.4, letter
+
+
+def test_every_letter_is_the_right_one_somewhere_within_a_few_lessons() -> None:
+    runs = [q.key for q in CHOICES]
+    assert not [i for i in range(len(runs) - 3) if len(set(runs[i : i + 4])) == 1]
+
+
+def test_a_known_mistake_is_told_so_and_others_are_not() -> None:
+    slips = (Slip(2, "That is the whole."), Slip(lambda right: 1 / right, "Upside down."))
+    said: list[str] = []
+    mine = Quiz([Number("1", "How long?", "s", half, ("A hint.",), slips)], said.append)
+    for answer in (2.01, 0.25, 4000, 3):
+        mine.check("1", answer, period=8)
+    assert not mine.right
+    assert [text.removesuffix(" Hint: A hint.") for text in said] == [
+        "1: too small. That is the whole.",
+        "1: too small. Upside down.",
+        "1: too large. That is in milliseconds, and seconds are asked for.",
+        "1: too small.",
+    ]
+
+
+def test_a_wrong_letter_is_told_why_and_the_right_one_is_not_among_them() -> None:
+    for q in CHOICES:
+        assert q.slips.keys() <= q.options.keys() - {q.key}, q.id
+        for letter, told in q.slips.items():
+            said: list[str] = []
+            mine = Quiz([q], said.append)
+            mine.check(q.id, letter)
+            assert not mine.right and told in said[-1]
 
 
 def test_there_are_thirteen_lessons_and_enough_questions() -> None:

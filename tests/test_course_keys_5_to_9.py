@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
+from quizzes import answered, verdicts
 
 from lab import (
     Constant,
@@ -23,13 +25,16 @@ from lab import (
     oracles,
 )
 from lab.compare import Comparison
-from lab.course import lesson
-from lab.course.quiz import Quiz
 from lab.faults import ConsumerCrash, Fault, LostResponse, SlowConsumer
+from lab.idle import IdleCost
+from lab.metrics import Interval
 from lab.outcomes.fates import peaks
+from lab.roles import Log
+from lab.trace import Fate
 
 STEADY = Workload(arrivals=Poisson(rate=200), duration=5, seed=6)
 EVEN = Workload(arrivals=Periodic(rate=200), work=0.002, duration=1.6, seed=7)
+RARE = Workload(arrivals=Periodic(rate=1 / 1800), duration=7200)
 SLOW = SlowConsumer(at=0.4, duration=0.5, times=25)
 Wrong = Mapping[str, list[float]]
 
@@ -47,16 +52,10 @@ def messages(size: float) -> Comparison:
     return run(some, WebSocketPush(), Webhook(), Webhook(keep_alive=False))
 
 
-def is_right(id: str, answer: Any, **evidence: Any) -> bool:
-    quiz = Quiz(list(lesson(int(id[0])).questions.values()), lambda text: None)
-    quiz.check(id, answer, **evidence)
-    return quiz.right == {id}
-
-
 def judge(id: str, right: float, wrong: list[float], **evidence: Any) -> None:
-    assert is_right(id, right, **evidence)
-    for answer in (0, 1, -right, *wrong):
-        assert answer == right or not is_right(id, answer, **evidence), f"{answer} passes"
+    answers = [answer for answer in (0, 1, -right, *wrong) if answer != right]
+    told = verdicts(id, right, *answers, **evidence)
+    assert told == [True] + [False] * len(answers), dict(zip([right, *answers], told, strict=True))
 
 
 def test_connections() -> None:
@@ -72,6 +71,13 @@ def test_connections() -> None:
     judge("5.6", right, [180 * 16 / bytes_of_new, right / 3600, right / 2], **evidence)
 
 
+def test_idle_connections() -> None:
+    waiting = run(RARE, LongPoll(max_wait=30), drain=60).runs[0]
+    judge("5.5", 60, [30, 120], run=waiting)
+    idle = IdleCost("WebSocketPush", "loopback", 0.1, 100, memory=Interval(50_000, 45_000, 55_000))
+    judge("5.7", 20_000, [40_000, 10_000, 20], idle=idle)
+
+
 def test_batches() -> None:
     ten = WebSocketPush(batch_size=10, linger=0.3)
     filled = run(STEADY.model_copy(update={"duration": 20}), ten, replications=4).runs[0]
@@ -84,6 +90,7 @@ def test_batches() -> None:
     slow = run(STEADY.model_copy(update={"work": Constant(value=0.002)}), ten, fault=SLOW).runs[0]
     judge("6.4", 10 * 0.002 * 25 * 200, [10, 50, 250], run=slow)
     judge("6.7", 21, [20, 10, 22])
+    judge("6.6", 20, [100, 10, 1 / 20], rates={1: [900, 1100, 1000], 100: [20_000, 19_000, 21_000]})
 
 
 def test_slow_consumers() -> None:
@@ -98,6 +105,8 @@ def test_slow_consumers() -> None:
     judge("7.7", 5 / 0.021, [5 / 0.020, 400, 1000, 5 / 0.011], passed=5 / 0.021)
     large = EVEN.model_copy(update={"size": Constant(value=50_000)})
     trace = run(large, WebSocketPush(), fault=SLOW, sample=0.01).runs[0].traces[0]
+    newest, oldest = (bounded(20, policy, 3.0).runs[0] for policy in ("drop_newest", "drop_oldest"))
+    judge("7.6", 7, [10, 1 / 7, 3.5], newest=newest, oldest=oldest)
     kernel = peaks(trace)["kernel"]
     assert kernel > 10
     judge("7.5", kernel / 20, [kernel, kernel * 50_000, 2 * kernel / 20], trace=trace)
@@ -107,6 +116,8 @@ def test_lost_and_found() -> None:
     crash = ConsumerCrash(at=0.4, duration=0.5)
     killed = run(EVEN, WebSocketPush(), fault=crash, replications=3).runs[0]
     judge("8.1", 100, [200, 50, 80, 320], run=killed)
+    first = int(np.flatnonzero(killed.traces[0].fate == Fate.LOST)[0])
+    judge("8.5", first, [first + 1, first - 1], honest=killed.traces[0])
     judge("8.4", 36, [20, 16, 35], bound=36.0)
     judge(
         "8.7", 0.7 * (1 - 0.51**3) / 0.49, [1.3, 0.7, 3, 1.43], theory=oracles.retries(0.3, 0.3, 3)
@@ -114,6 +125,11 @@ def test_lost_and_found() -> None:
 
 
 def test_replay_and_groups() -> None:
+    log = Log(Retention(count=5).limits(), keeps_times=True)
+    for message in range(12):
+        log.append([message], now=message * 0.010)
+        log.expire(now=message * 0.010)
+    judge("9.1", 7, [5, 8, 6, 11], log=log)
     late = ConsumerCrash(at=0, duration=0.8)
     pushed, pulled = run(EVEN, WebSocketPush(), LongPoll(max_records=50), fault=late).runs
     judge("9.2", 160, [200, 320, 80], run=pushed)
@@ -121,11 +137,11 @@ def test_replay_and_groups() -> None:
     later = run(EVEN, LongPoll(max_records=50, from_time=0.5), fault=late).runs[0]
     judge("9.4", 100, [60, 160, 200], run=later)
     away = ConsumerCrash(at=0.3, duration=1)
-    kept = Retention(count=100)
+    kept = Retention(count=80)
     judge(
         "9.5",
-        100,
-        [200, 300],
+        120,
+        [80, 200, 300],
         run=run(EVEN, LongPoll(max_records=50), fault=away, retention=kept).runs[0],
     )
     too_slow = EVEN.model_copy(update={"work": Constant(value=1 / 150), "duration": 4})
@@ -150,9 +166,10 @@ def linger(seconds: float, rate: float = 200) -> Comparison:
     return run(workload, Webhook(batch_size=1000, linger=seconds))
 
 
-def bounded(buffer: int, overflow: str = "drop_newest") -> Comparison:
+def bounded(buffer: int, overflow: str = "drop_newest", slow: float = 1.0) -> Comparison:
     way = WebSocketPush(acks=True, credits=1, buffer=buffer, overflow=overflow)
-    return run(EVEN, way, fault=SLOW.model_copy(update={"duration": 1.0}))
+    some = EVEN.model_copy(update={"duration": slow + 0.6})
+    return run(some, way, fault=SLOW.model_copy(update={"duration": slow}))
 
 
 def works(seconds: float) -> Any:
@@ -166,11 +183,11 @@ def works(seconds: float) -> Any:
         ("5.8", messages, [(2040,)], [(60,), (1500,), (3000,)]),
         ("6.8", linger, [(0.0203,)], [(0.01,), (0.03,), (0.0203, 100)]),
         ("7.8", bounded, [(5,)], [(4,), (6,), (20,), (5, "drop_oldest")]),
-        ("8.8", post, [("PUT",)], [("POST",), ("PUT", 0)]),
+        ("8.9", post, [("PUT",)], [("POST",), ("PUT", 0)]),
         ("9.9", works, [(0.008,)], [(0.0067,), (0.012,)]),
     ],
 )
 def test_exercises_are_judged_by_the_run(id: str, make: Any, right: list, wrong: list) -> None:
-    assert all(is_right(id, make(*knobs)) for knobs in right)
+    assert all(answered(id, make(*knobs))[0] for knobs in right)
     for answer in [*(make(*knobs) for knobs in wrong), 5, None, "run"]:
-        assert not is_right(id, answer)
+        assert not answered(id, answer)[0]

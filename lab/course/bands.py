@@ -18,6 +18,12 @@ def near(value: float, within: float = ROUNDING, why: str = "") -> Band:
     return Band(value - within * abs(value), value + within * abs(value), why)
 
 
+def around(expected: float, found: float, within: float = ROUNDING, why: str = "") -> Band:
+    """Return the band that holds both what theory expects and what was found, and is near them."""
+    theory, seen = near(expected, within), near(found, within)
+    return Band(min(theory.low, seen.low), max(theory.high, seen.high), why)
+
+
 def mean_of(samples: ArrayLike, within: float = ROUNDING, why: str = "") -> Band:
     """Return the band of a mean: its 95 % interval by batch means, but `near` it at least.
 

@@ -6,10 +6,17 @@ any machine: it is a band, not a number. `...` (what stands in an untouched note
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lab.show import number
+
+CLOSE = 0.02  # of a wrong number: who is that near has made that mistake
+OTHER_UNITS = {  # of an answer that is right but for its unit: how large it is, and what is said
+    "ms": (1e-3, "That is in seconds, and milliseconds are asked for."),
+    "s": (1e3, "That is in milliseconds, and seconds are asked for."),
+    "%": (1e-2, "That is a share of 1, and per cent are asked for."),
+}
 
 
 class Band(NamedTuple):
@@ -20,11 +27,30 @@ class Band(NamedTuple):
     why: str = ""
 
 
+class Slip(NamedTuple):
+    """A wrong number to which a misconception leads, and what is said to whoever answers it.
+
+    `answer` is that number, or works it out from the right one.
+    """
+
+    answer: float | Callable[[float], float]
+    told: str
+
+    def range(self, band: Band) -> Band:
+        """Return the answers that show this mistake, if those in `band` are right."""
+        if not callable(self.answer):
+            ends = [self.answer, self.answer]
+        else:
+            ends = sorted(map(self.answer, (band.low, band.high)))
+        return Band(ends[0] - CLOSE * abs(ends[0]), ends[1] + CLOSE * abs(ends[1]), self.told)
+
+
 @dataclass(frozen=True)
 class Number:
     """A question whose answer is a number in `unit`; `key` gives the band from the evidence.
 
-    The evidence are the keyword arguments of `Quiz.check`. Hints are given one by one.
+    The evidence are the keyword arguments of `Quiz.check`. Hints are given one by one; an answer that
+    is one of the `slips`, or right in another unit, is told so.
     """
 
     id: str
@@ -32,11 +58,20 @@ class Number:
     unit: str
     key: Callable[..., Band]
     hints: Sequence[str] = ()
+    slips: Sequence[Slip] = ()
+
+    def mistakes(self) -> list[Slip]:
+        """Return the slips, and the right answer in another unit."""
+        times, told = OTHER_UNITS.get(self.unit, (1.0, ""))
+        return [*self.slips, *([Slip(lambda right: right * times, told)] if told else [])]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A question with `options` by letter, of which `key` says the right one (or tells it)."""
+    """A question with `options` by letter, of which `key` says the right one (or tells it).
+
+    `slips` say to whoever chooses that letter why it is wrong; for the others there are hints.
+    """
 
     id: str
     prompt: str
@@ -44,6 +79,7 @@ class Choice:
     key: str | Callable[..., str]
     why: str = ""
     hints: Sequence[str] = ()
+    slips: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,7 +165,16 @@ def _check_number(question: Number, answer: Any, evidence: dict[str, Any]) -> tu
     band = question.key(**evidence)
     if band.low <= value <= band.high:
         return True, f"{band.why} (Accepted: {number(band.low)} to {number(band.high)}.)".lstrip()
-    return False, "too large." if value > band.high else "too small."
+    told = _mistake(question, value, band)
+    return False, f"{'too large' if value > band.high else 'too small'}. {told}".rstrip()
+
+
+def _mistake(question: Number, value: float, band: Band) -> str:
+    """Return what is said to the mistake that gives `value`, the nearest if several may; or ""."""
+    slips = (slip.range(band) for slip in question.mistakes())
+    alike = [slip for slip in slips if slip.low <= value <= slip.high]
+    nearest = min(alike, key=lambda slip: abs(slip.low + slip.high - 2 * value), default=None)
+    return nearest.why if nearest else ""
 
 
 def _check_choice(question: Choice, answer: Any, evidence: dict[str, Any]) -> tuple[bool, str]:
@@ -137,4 +182,6 @@ def _check_choice(question: Choice, answer: Any, evidence: dict[str, Any]) -> tu
     if letter not in question.options:
         return False, f"got {answer!r}; need one of {', '.join(question.options)}."
     key = question.key if isinstance(question.key, str) else question.key(**evidence)
-    return letter == key, question.why if letter == key else ""
+    if letter == key:
+        return True, question.why
+    return False, f"not right. {question.slips.get(letter, '')}".rstrip()

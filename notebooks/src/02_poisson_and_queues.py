@@ -307,7 +307,7 @@ quiz.ask("2.7")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = "c"
+answer = "a"
 ### END SOLUTION
 quiz.check("2.7", answer)
 

@@ -119,7 +119,8 @@ quiz.ask("3.3")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = (100 - 1.4) / 0.99 - 1.5
+transit = by[push.label, "simulation"].latency["mean"].mean * 1e3
+answer = (100 - transit) / 0.99 - 2 * transit
 ### END SOLUTION
 quiz.check("3.3", answer, trace=between)
 
@@ -274,9 +275,9 @@ quiz.ask("3.8")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = seldom.counters.elapsed / seldom.counters.requests * 1e3
+answer = often.counters.elapsed / often.counters.requests * 1e3
 ### END SOLUTION
-quiz.check("3.8", answer, trace=seldom)
+quiz.check("3.8", answer, trace=often)
 
 # %% [markdown]
 # ## What to take with you

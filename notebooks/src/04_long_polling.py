@@ -116,7 +116,7 @@ quiz.check("4.2", answer, trace=polled)
 # $$ \frac{\lambda g^2/2}{\lambda g + k}, \qquad k = e^{-\lambda g}\,(1 - e^{-\lambda\tau}) $$
 #
 # λg messages come in a gap and wait g/2 each; k is the probability that a request is held and then
-# answered with a message that did not wait. Here g = 2 transits = 40 ms, τ = 1 s. Work it out for 10
+# answered with a message that did not wait. Here g = 2 transits = 40 ms, τ = 1 s. Work it out for 25
 # messages a second. The check simulates it.
 
 # %%
@@ -125,11 +125,11 @@ quiz.ask("4.3")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-rate, g = 10, 0.040
+rate, g = 25, 0.040
 k = np.exp(-rate * g) * (1 - np.exp(-rate * 1.0))
 answer = rate * g**2 / 2 / (rate * g + k) * 1e3
 ### END SOLUTION
-quiz.check("4.3", answer, trace=run(poll, 10, 2000, far_away))
+quiz.check("4.3", answer, trace=run(poll, 25, 2000, far_away))
 
 # %% [markdown]
 # ## The time-out

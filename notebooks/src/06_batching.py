@@ -258,7 +258,7 @@ quiz.ask("6.5")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = "c"
+answer = "a"
 ### END SOLUTION
 quiz.check("6.5", answer)
 

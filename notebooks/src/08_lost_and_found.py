@@ -38,9 +38,10 @@ from lab import (
     plots,
 )
 from lab.course import gap, lesson, show
-from lab.faults import ConsumerCrash, LostResponse, SlowConsumer
+from lab.faults import ConsumerCrash, LostRequest, LostResponse, SlowConsumer
 from lab.outcomes.fates import accounts
 from lab.outcomes.guarantees import allowance
+from lab.scenario import Producer
 from lab.trace import Fate
 
 quiz = lesson(8)
@@ -302,6 +303,72 @@ answer = (1 - P) * (1 - fails**TRIES) / (1 - fails)
 quiz.check("8.7", answer, theory=theory)
 
 # %% [markdown]
+# ## The first mile: acks for the producer
+#
+# So far the broker had every message. But the source sends them over a connection, too, and that
+# breaks here ten times: five times a message is lost on its way to the broker, and five times the
+# broker's ack on its way back. The source is called the **producer** here. It may
+#
+# - send and not care (`acks="none"`);
+# - wait for an ack, and send again what was not acknowledged in time (`acks="retry"`);
+# - number its messages besides (`acks="idempotent"`).
+#
+# Of 500 messages, how many will be lost without acks, and how many done twice with `"retry"`?
+
+# %%
+# predicted_lost = ...
+# predicted_twice = ...
+### BEGIN SOLUTION
+predicted_lost = 5
+predicted_twice = 5
+### END SOLUTION
+
+# %%
+breaks = [
+    LinkFault(at=at + 0.4 * i, link="ingest")
+    for i in range(5)
+    for LinkFault, at in ((LostRequest, 0.2), (LostResponse, 0.4))
+]
+
+
+def publish(acks):
+    """Simulate 500 messages of a producer with these acks, to a long poll; return the trace."""
+    scenario = Scenario(
+        workload=Workload(arrivals=Periodic(rate=200), duration=2.5, seed=8),
+        strategies=[after],
+        producer=Producer(acks=acks, timeout=0.2),
+        faults=breaks,
+        replications=1,
+    )
+    return compare(scenario, engines=["simulation"]).runs[0].traces[0]
+
+
+def done_again(trace):
+    return int(np.maximum(trace.completions - 1, 0).sum())
+
+
+published = {acks: publish(acks) for acks in ("none", "retry", "idempotent")}
+for acks, trace in published.items():
+    print(f"{acks:12} lost {np.sum(trace.fate == Fate.LOST)}, done again {done_again(trace)}")
+gap(predicted_lost, "messages", lost=np.sum(published["none"].fate == Fate.LOST))
+gap(predicted_twice, "messages", twice=done_again(published["retry"]))
+
+# %% [markdown]
+# It is the same choice once more. Who does not wait for an ack loses what was lost. Who repeats cannot
+# know whether the message was lost or only its ack, and repeats both. That does no harm if the log
+# can tell that it has the message already.
+
+# %%
+quiz.ask("8.8")
+
+# %%
+# answer = ...
+### BEGIN SOLUTION
+answer = "c"
+### END SOLUTION
+quiz.check("8.8", answer)
+
+# %% [markdown]
 # ## Exercise: nothing twice
 #
 # A source POSTs 200 messages to its target, and 30 answers are lost on their way back. The target
@@ -318,10 +385,6 @@ def deliver(strategy):
     return compare(run, engines=["simulation"]).runs[0].traces[0]
 
 
-def done_again(trace):
-    return int(np.maximum(trace.completions - 1, 0).sum())
-
-
 posted = deliver(HttpIngest(timeout=0.2, retry_first=0.02))
 print(
     done_again(posted),
@@ -335,14 +398,14 @@ print(
 # `help(HttpIngest)` says what its knobs do. Answer with a run: `deliver(HttpIngest(...))`.
 
 # %%
-quiz.ask("8.8")
+quiz.ask("8.9")
 
 # %%
 # answer = ...
 ### BEGIN SOLUTION
 answer = deliver(HttpIngest(timeout=0.2, retry_first=0.02, method="PUT"))
 ### END SOLUTION
-quiz.check("8.8", answer)
+quiz.check("8.9", answer)
 
 # %% [markdown]
 # ## What to take with you
@@ -351,7 +414,8 @@ quiz.check("8.8", answer)
 #   remembered *together* with the result does neither.
 # - An ack says what its sender promises. "I have received it" is not "I have done it".
 # - A bound on what is under way (credits, size of an answer) bounds the harm.
-# - Retries deliver at least once. A name for each message (PUT, a key) makes the repetition harmless.
+# - Retries deliver at least once, on each way: from the producer to the log, and from there to the
+#   consumer. A name for each message (PUT, a key, a number) makes the repetition harmless.
 # - A checker must be seen to find something.
 
 # %%

@@ -178,7 +178,7 @@ quiz.check("9.4", answer, run=compare(sought, engines=["simulation"]).runs[0])
 # %% [markdown]
 # ## Away for too long
 #
-# Now the log keeps only the last 100 records. A consumer is away for one second, in which 200
+# Now the log keeps only the last 80 records. A consumer is away for one second, in which 200
 # messages come.
 
 # %%
@@ -186,7 +186,7 @@ forgetful = Scenario(
     workload=Workload(arrivals=Periodic(rate=200), duration=2, seed=9),
     strategies=[LongPoll(max_records=50)],
     faults=[ConsumerCrash(at=0.4, duration=1)],
-    retention=Retention(count=100),
+    retention=Retention(count=80),
     replications=1,
 )
 away = compare(forgetful, engines=["simulation"]).runs[0]
@@ -200,7 +200,7 @@ quiz.ask("9.5")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = 200 - 100
+answer = 200 - 80
 ### END SOLUTION
 quiz.check("9.5", answer, run=away)
 

@@ -205,7 +205,7 @@ quiz.ask("11.7")
 # %%
 # answer = ...
 ### BEGIN SOLUTION
-answer = "c"
+answer = "a"
 ### END SOLUTION
 quiz.check("11.7", answer)
 

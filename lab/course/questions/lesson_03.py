@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lab.course.bands import near
-from lab.course.quiz import Band, Choice, Number, Question
+from lab.course.quiz import Band, Choice, Number, Question, Slip
 from lab.metrics import Run, summarise
 from lab.trace import Trace
+
+DEADLINE, INTERVAL = 0.1, 0.02  # seconds
 
 
 def _empty(trace: Trace) -> Band:
@@ -24,8 +26,11 @@ def _interval(trace: Trace) -> Band:
     residence = trace.parts()["broker residence"]
     transit = float((trace.latency - residence).mean())
     round_trip = trace.counters.elapsed / trace.counters.requests - 0.1
-    interval = (0.1 - transit) / 0.99 - round_trip
-    return near(interval * 1e3, 0.03, "Nearly the deadline itself: half of it would be wasteful.")
+    interval = (DEADLINE - transit) / 0.99 - round_trip
+    # An interval as long as the deadline misses it, so the band ends half-way to that.
+    most = interval + (DEADLINE - interval) / 2
+    why = "A little less than the deadline, by a transit and a round trip; half would be wasteful."
+    return Band(0.97 * interval * 1e3, most * 1e3, why)
 
 
 def _price(runs: Sequence[Run]) -> Band:
@@ -56,7 +61,9 @@ def _rare() -> Band:
 def _cycle(trace: Trace) -> Band:
     cycle = trace.counters.elapsed / trace.counters.requests
     why = "The interval, and on top of it the round trip and the lateness of a timer."
-    return near(cycle * 1e3, 0.015, why)
+    # The interval alone is not right, unless the run says so; two decimals always are.
+    off = max(0.001 * cycle, min(0.015 * cycle, (cycle - INTERVAL) / 2))
+    return Band((cycle - off) * 1e3, (cycle + off) * 1e3, why)
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -65,7 +72,12 @@ QUESTIONS: tuple[Question, ...] = (
         "ShortPoll(interval=0.1) at 20 messages a second: which share of the answers is empty?",
         "%",
         _empty,
-        ("Two messages come in a cycle, on average.", "exp(-2) as a percentage."),
+        ("How many messages come in a cycle, on average?", "exp(-λP), as a percentage."),
+        (
+            Slip(36.8, "That is with an interval of 0.05 s."),
+            Slip(86.5, "So many find something."),
+            Slip(50, "So many requests there are per message. How many of them find nothing?"),
+        ),
     ),
     Number(
         "3.2",
@@ -73,6 +85,10 @@ QUESTIONS: tuple[Question, ...] = (
         "requests",
         _requests,
         ("How many messages come in a cycle?", "1/(λP), not λP."),
+        (
+            Slip(lambda right: 1 / right, "So many messages there are per request."),
+            Slip(1, "That is with an interval of 0.05 s."),
+        ),
     ),
     Number(
         "3.3",
@@ -81,8 +97,13 @@ QUESTIONS: tuple[Question, ...] = (
         "ms",
         _interval,
         (
-            "99 % wait less than 0.99·P.",
-            "0.99·(T + RTT) and a transit of 1 to 2 ms make 100 ms; RTT is 1 to 2 ms too.",
+            "All but one in a hundred wait less than 0.99·P, and then comes the transit.",
+            "0.99·(T + RTT) and a transit make the deadline. For a transit see the push; RTT is two.",
+        ),
+        (
+            Slip(100, "Then the transit, and the round trip in P = T + RTT, come on top of it."),
+            Slip(200, "Half of it is the *mean* wait, and 99 of 100 messages are to be in time."),
+            Slip(50, "Who waits longest waits a whole cycle. Half of that is needlessly often."),
         ),
     ),
     Number(
@@ -91,6 +112,10 @@ QUESTIONS: tuple[Question, ...] = (
         "ms",
         _price,
         ("P cancels out.", "1/(2λ), in milliseconds."),
+        (
+            Slip(50, "The mean wait is P/2, not P."),
+            Slip(100, "The mean wait is P/2, and there are 1/(λP) requests per message."),
+        ),
     ),
     Choice(
         "3.5",
@@ -108,6 +133,11 @@ QUESTIONS: tuple[Question, ...] = (
             "Which have at most 0.5 requests per message?",
             "Of those, which one has the smallest latency?",
         ),
+        {
+            "a": "Its request is held: that is a connection which is open and silent.",
+            "b": "It sends about one request for each message.",
+            "d": "It sends few enough requests, but it is not the freshest that does.",
+        },
     ),
     Number(
         "3.6",
@@ -118,6 +148,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Two rows, say of 100/s and 1000/s, give two equations b = r + h/k; subtract them to find h.",
             "Then solve r + h/k = 130 for k.",
         ),
+        (Slip(lambda right: 1 / right, "So many requests there are per message."),),
     ),
     Number(
         "3.7",
@@ -129,15 +160,29 @@ QUESTIONS: tuple[Question, ...] = (
             "The mean wait is half of the interval, so which interval gives 60 s?",
             "How many requests is that in an hour, and how many messages come in it?",
         ),
+        (
+            Slip(
+                30,
+                "A factor of two is missing: is 60 s the mean wait, or the longest? And how many"
+                " messages share the requests of an hour?",
+            ),
+            Slip(60, "The mean wait is half of the interval, and two messages share the requests."),
+            Slip(1 / 15, "So many messages there are per request."),
+        ),
     ),
     Number(
         "3.8",
-        "Measured with interval 0.05 s: how long is a cycle, from one request to the next?",
+        "Measured with interval 0.02 s: how long is a cycle, from one request to the next? (Two"
+        " decimals.)",
         "ms",
         _cycle,
         (
             "Divide the time of the run by the number of requests.",
-            "seldom.counters has elapsed, in seconds, and requests.",
+            "often.counters has elapsed, in seconds, and requests.",
+        ),
+        (
+            Slip(20, "That is the interval alone. It begins only when the last answer is there."),
+            Slip(lambda right: 1000 / right, "So many requests there are in a second."),
         ),
     ),
 )

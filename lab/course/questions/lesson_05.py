@@ -7,7 +7,7 @@ import numpy as np
 
 from lab.compare import Comparison
 from lab.course.bands import near, over
-from lab.course.quiz import Band, Choice, Number, Question, Task
+from lab.course.quiz import Band, Choice, Number, Question, Slip, Task
 from lab.idle import IdleCost
 from lab.metrics import Interval, Metrics, Run, summarise
 
@@ -85,6 +85,7 @@ QUESTIONS: tuple[Question, ...] = (
             "Divide two medians of the table.",
             'new.latency["p50"].mean is the one with new connections; kept has the other.',
         ),
+        (Slip(lambda right: 1 / right, "That is the kept connection divided by the new one."),),
     ),
     Number(
         "5.2",
@@ -93,7 +94,11 @@ QUESTIONS: tuple[Question, ...] = (
         _larger,
         (
             "The column 'bytes' has both numbers.",
-            "kept.bytes_per_message.mean / stream.bytes_per_message.mean",
+            "kept.bytes_per_message.mean is one of them.",
+        ),
+        (
+            Slip(lambda right: 1 / right, "That is the frame divided by the POST."),
+            Slip(lambda right: right - 1, "So many times as many *more*: leave the one in."),
         ),
     ),
     Choice(
@@ -113,10 +118,10 @@ QUESTIONS: tuple[Question, ...] = (
         "The consumer is far away: a way takes 20 ms, a round trip 40 ms. When is a message there,"
         " after it was created, if its POST needs a new TCP connection (without TLS)?",
         {
-            "a": "after 20 ms, as over a kept connection",
-            "b": "after 40 ms: a round trip",
-            "c": "after 60 ms: a round trip for the connection, and a way for the request",
-            "d": "after 100 ms: two round trips and a way",
+            "a": "after 20 ms: a way, since the request travels with the first packet",
+            "b": "after 40 ms: a round trip, in which the request travels along",
+            "c": "after 60 ms: a round trip for the connection, then a way",
+            "d": "after 100 ms: two round trips, then a way",
         },
         "c",
         "With TLS 1.3 it would be d. Over a kept connection, or in a WebSocket, it is a.",
@@ -124,6 +129,11 @@ QUESTIONS: tuple[Question, ...] = (
             "Before the request can leave, one packet goes there and one comes back.",
             "Add the way of the request itself.",
         ),
+        {
+            "a": "So it would be over a connection that is there already.",
+            "b": "The request leaves when the round trip is over.",
+            "d": "So it would be with TLS 1.3.",
+        },
     ),
     Number(
         "5.5",
@@ -133,6 +143,11 @@ QUESTIONS: tuple[Question, ...] = (
         (
             "It asks again as soon as it was answered.",
             "How many times 30 s has half an hour? The column 'requests' has the number, too.",
+        ),
+        (
+            Slip(120, "That is in an hour."),
+            Slip(1, "That is the one with the update in its answer. What of those that are empty?"),
+            Slip(30, "That is one a minute: the short poll."),
         ),
     ),
     Number(
@@ -145,13 +160,25 @@ QUESTIONS: tuple[Question, ...] = (
             "Solve the equation above for r. An hour has 180 pings.",
             "Each update costs post - frame bytes more as a POST.",
         ),
+        (
+            Slip(lambda right: right * 10 / 16, "The pongs cost bytes, too."),
+            Slip(lambda right: right * 6 / 16, "The pings cost bytes, too."),
+            Slip(lambda right: right / 3600, "That is a second; an hour is asked for."),
+            Slip(lambda right: right / 180, "That is in the time of one ping. An hour has 180."),
+            Slip(lambda right: 60 / right, "That is the minutes between two of them."),
+        ),
     ),
     Number(
         "5.7",
         "How many idle WebSockets fit into 1 GB (1e9 bytes), if both ends count?",
         "",
         _fit,
-        ("Divide 1e9 by the bytes that one of them holds.", "1e9 / idle.memory.mean"),
+        ("Divide 1e9 by the bytes that one of them holds.", "idle.memory.mean is in bytes."),
+        (
+            Slip(lambda right: 1000 * right, "One of them holds kilobytes, not bytes."),
+            Slip(lambda right: 2 * right, "The figure above is that of both ends together."),
+            Slip(lambda right: right / 2, "The figure above is that of both ends already."),
+        ),
     ),
     Task(
         "5.8",

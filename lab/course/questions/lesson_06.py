@@ -7,8 +7,8 @@ import numpy as np
 
 from lab import oracles
 from lab.compare import Comparison
-from lab.course.bands import near, over
-from lab.course.quiz import Band, Choice, Number, Question, Task
+from lab.course.bands import around, near
+from lab.course.quiz import Band, Choice, Number, Question, Slip, Task
 from lab.metrics import Run, summarise
 from lab.trace import Trace
 from lab.workload import Workload
@@ -20,18 +20,13 @@ BATCH = 10
 FAST, LIMIT = 1_000, 0.010  # rows a second, seconds of waiting
 
 
-def _around(expected: float, seen: Sequence[float], why: str) -> Band:
-    """Return the band that holds what theory expects and what was simulated."""
-    theory, found = near(expected, 0.03), over(seen, 0.03)
-    return Band(min(theory.low, found.low), max(theory.high, found.high), why)
-
-
 def _workload(trace: Trace) -> Workload:
     return Workload.read(trace.manifest["scenario"]["workload"], "manifest")
 
 
-def _waits(run: Run) -> list[float]:
-    return [summarise(trace).parts["broker residence"] * 1e3 for trace in run.traces]
+def _wait(run: Run) -> float:
+    waits = [summarise(trace).parts["broker residence"] for trace in run.traces]
+    return float(np.mean(waits)) * 1e3
 
 
 def _knobs(trace: Trace) -> Mapping[str, float]:
@@ -46,13 +41,13 @@ def _rate(run: Run) -> float:
 def _full(run: Run) -> Band:
     size = int(_knobs(run.traces[0])["batch_size"])
     expected = oracles.fixed_batch_wait_mean(_rate(run), size) * 1e3
-    return _around(expected, _waits(run), "Nine others, 5 ms apart, and half of that on average.")
+    return around(expected, _wait(run), 0.02, "Nine others, 5 ms apart, and half of it on average.")
 
 
 def _linger(run: Run) -> Band:
     linger = _knobs(run.traces[0])["linger"]
     expected = oracles.linger_wait_mean(_rate(run), linger) * 1e3
-    return _around(expected, _waits(run), "More than half of it, since the first waits all of it.")
+    return around(expected, _wait(run), 0.03, "More than half, since the first waits all of it.")
 
 
 def _bytes(runs: Sequence[Run]) -> Band:
@@ -61,7 +56,7 @@ def _bytes(runs: Sequence[Run]) -> Band:
     )
     shared = (single - ten) / (1 - 1 / BATCH)
     expected = single - shared + shared / MANY
-    return _around(expected, [hundred], "What is shared has all but gone; the message remains.")
+    return around(expected, hundred, 0.01, "What is shared has all but gone; the message remains.")
 
 
 def _next(run: Run) -> Band:
@@ -72,9 +67,9 @@ def _next(run: Run) -> Band:
 
 
 def _gain(rates: Mapping[int, Sequence[float]]) -> Band:
-    gains = [many / one for many, one in zip(rates[TRANSACTION], rates[SINGLE], strict=True)]
-    wide = over(gains, 0.05, "On another disk, and with other promises, it is another number.")
-    return Band(min(wide.low, *gains), max(wide.high, *gains), wide.why)
+    many, single = (np.asarray(rates[batch]) for batch in (TRANSACTION, SINGLE))
+    why = "On another disk, and with other promises, it is another number."
+    return around(float(many.mean() / single.mean()), float((many / single).mean()), 0.05, why)
 
 
 def _largest() -> Band:
@@ -103,7 +98,13 @@ QUESTIONS: tuple[Question, ...] = (
         _full,
         (
             "For how many others does the first one wait, and for how many the last?",
-            "Half of nine times 1/200 s. Mind the unit.",
+            "The first waits for nine others, the last for none. How far apart do they come?",
+        ),
+        (
+            Slip(25, "That is half of ten gaps. For how many others does the first one wait?"),
+            Slip(45, "So long waits the first. The last does not wait at all."),
+            Slip(50, "So long it takes for ten to come. Who waits for how much of it?"),
+            Slip(5, "That is the time between two messages."),
         ),
     ),
     Number(
@@ -113,7 +114,11 @@ QUESTIONS: tuple[Question, ...] = (
         _linger,
         (
             "Put L = 0.02 s and λ = 200/s into the formula.",
-            "λL is 4: the first waits 20 ms, and four others 10 ms each. Take the mean of the five.",
+            "How many follow the first one in 20 ms, and how long do they wait on average?",
+        ),
+        (
+            Slip(10, "That is the mean of those that follow. The first one waits longer."),
+            Slip(20, "So long waits the first one. Those that follow wait less."),
         ),
     ),
     Number(
@@ -124,7 +129,12 @@ QUESTIONS: tuple[Question, ...] = (
         _bytes,
         (
             "a + b is the first number, a + b/10 the second. Subtract.",
-            "b is (single - ten) / 0.9, and a is single - b.",
+            "Then b is known, and a is what is left of the first number.",
+        ),
+        (
+            Slip(101.1, "That is a alone. A hundredth of b is left as well."),
+            Slip(3.37, "Only what is shared, b, becomes less; each message has its own bytes, a."),
+            Slip(33.7, "Only what is shared, b, becomes less; each message has its own bytes, a."),
         ),
     ),
     Number(
@@ -135,24 +145,36 @@ QUESTIONS: tuple[Question, ...] = (
         _next,
         (
             "How long does it work on the ten?",
-            "80 ms. How many messages come in that time, at 200 a second?",
+            "How many messages come in that time, at 200 a second?",
+        ),
+        (
+            Slip(10, "It works on ten for 80 ms. Do only ten come in that time?"),
+            Slip(4, "That is with 2 ms a message, as long as it is not slow."),
+            Slip(50, "So many are in it at most. How many come in the time of work?"),
+            Slip(1.6, "So many come during the work on one message. It works on ten."),
+            Slip(80, "That is the time of work in milliseconds. How many come in it?"),
         ),
     ),
     Choice(
         "6.5",
         "Why do the batches of the WebSocket not grow while the consumer is slow?",
         {
-            "a": "a WebSocket cannot carry larger batches",
-            "b": "they are full: 20 is their limit",
-            "c": "the broker does not know; it sends when the linger time is over, as before",
-            "d": "the consumer asked for small ones",
+            "a": "the broker does not know; it sends when the linger is over",
+            "b": "they are full already: 20 is their limit",
+            "c": "a WebSocket cannot carry messages that are larger than these",
+            "d": "the consumer asks for small ones, in order to keep up with them",
         },
-        "c",
+        "a",
         "The messages wait all the same: at the consumer, where you do not see them in this figure.",
         (
             "Which side decides when a pushed batch is sent?",
             "Look at their sizes: are they at the limit?",
         ),
+        {
+            "b": "Look at the figure: how many messages has a pushed batch?",
+            "c": "A frame may have megabytes.",
+            "d": "A consumer of a push asks for nothing.",
+        },
     ),
     Number(
         "6.6",
@@ -160,7 +182,11 @@ QUESTIONS: tuple[Question, ...] = (
         " one?",
         "",
         _gain,
-        ("Divide two means.", "np.mean(rates[100]) / np.mean(rates[1])"),
+        ("Divide two means.", "np.mean(rates[100]) is one of them."),
+        (
+            Slip(lambda right: 1 / right, "That is single rows divided by hundreds."),
+            Slip(100, "So it would be if a row cost nothing, and only transactions did."),
+        ),
     ),
     Number(
         "6.7",
@@ -170,7 +196,13 @@ QUESTIONS: tuple[Question, ...] = (
         _largest,
         (
             "Use (B - 1) / (2λ).",
-            "B - 1 = 2 · 1000 · 0.010. Do not forget the one.",
+            "Solve it for B. Mind that the wait is in seconds.",
+        ),
+        (
+            Slip(20, "With 20 they wait less than 10 ms: for how many others does the first wait?"),
+            Slip(10, "So many come in 10 ms. But only the first waits for all the others."),
+            Slip(11, "With 11 the *first* waits 10 ms. How long do they wait on average?"),
+            Slip(20_001, "The wait is in milliseconds, and the rate in messages a second."),
         ),
     ),
     Task(
@@ -180,7 +212,7 @@ QUESTIONS: tuple[Question, ...] = (
         "1 + λL messages in each request: λL is four, and L is 20 ms.",
         (
             "A request carries 1 + λL messages.",
-            "λL must be 4.",
+            "How large must λL be? The first of the five is not among those that follow.",
         ),
     ),
 )

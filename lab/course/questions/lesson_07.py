@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from lab.compare import Comparison
-from lab.course.bands import near
-from lab.course.quiz import Band, Choice, Number, Question, Task
+from lab.course.bands import around, near
+from lab.course.quiz import Band, Choice, Number, Question, Slip, Task
 from lab.faults import SlowConsumer
 from lab.metrics import Result, Run
 from lab.outcomes.fates import peaks
@@ -19,10 +19,6 @@ CREDITS, ROUND_TRIP, WORK = 5, 0.020, 0.001
 OLDEST = 0.33  # seconds
 SETTLED = 0.5  # of the slow time: from then on the buffer is full
 FULL, HALF = 0.95, 0.5  # utilisation
-
-
-def _both(first: Band, second: Band, why: str) -> Band:
-    return Band(min(first.low, second.low), max(first.high, second.high), why)
 
 
 def _scenario(trace: Trace) -> Scenario:
@@ -39,23 +35,22 @@ def _rates(trace: Trace) -> tuple[float, float, float, SlowConsumer]:
 
 def _explodes(half: Result, most: Result) -> Band:
     seen = most.latency["mean"].mean / half.latency["mean"].mean
-    alone = near((1 - HALF) / (1 - FULL), 0.02)
     why = "Not 1.9 times, as the load: what counts is the share of time that is left."
-    return _both(alone, near(seen, 0.02), why)
+    return around((1 - HALF) / (1 - FULL), seen, 0.02, why)
 
 
 def _lag(run: Run) -> Band:
     rate, _, slow, fault = _rates(run.traces[0])
     expected = (rate - slow) * fault.duration
     why = "λ - μ a second, for half a second."
-    return _both(near(expected, 0.03), near(recovery(run.traces[0], fault).peak, 0.03, why), why)
+    return around(expected, recovery(run.traces[0], fault).peak, 0.03, why)
 
 
 def _catch_up(run: Run) -> Band:
     rate, usual, slow, fault = _rates(run.traces[0])
     expected = (rate - slow) * fault.duration / (usual - rate)
     why = "New messages keep coming, so only μ - λ a second are worked off."
-    return _both(near(expected, 0.05), near(recovery(run.traces[0], fault).seconds, 0.05), why)
+    return around(expected, recovery(run.traces[0], fault).seconds, 0.05, why)
 
 
 def _kernel(trace: Trace) -> Band:
@@ -77,7 +72,7 @@ def _older(newest: Run, oldest: Run) -> Band:
 
 def _passed(passed: float) -> Band:
     expected = CREDITS / (ROUND_TRIP + WORK)
-    return _both(near(expected, 0.03), near(passed, 0.03), "Not 400: the credits are the limit.")
+    return around(expected, passed, 0.03, "Not 400: the credits are the limit.")
 
 
 def _buffer(answer: Any) -> str:
@@ -105,21 +100,32 @@ QUESTIONS: tuple[Question, ...] = (
         _explodes,
         (
             "W = 1/(μ - λ), with μ = 100 and λ = 50 or 95.",
-            "theory[0.95] / theory[0.5]",
+            "Divide two entries of `theory`.",
+        ),
+        (
+            Slip(1.9, "So much larger is the load. Look at what is left of the time."),
+            Slip(20, "So many times as long as the work. How is it at ρ = 0.5?"),
+            Slip(19, "That compares the waits. Latency is wait and work."),
+            Slip(0.1, "That is the shorter divided by the longer."),
         ),
     ),
     Choice(
         "7.2",
         "At ρ = 0.95 you measure for 30 s, once, and find a mean latency of 120 ms. What follows?",
         {
-            "a": "the theory is wrong, since it says 200 ms",
-            "b": "little: another run may give half or twice that, so run longer and more often",
-            "c": "your machine is faster than the theory assumes",
-            "d": "the consumer is not really at 0.95",
+            "a": "the theory is wrong here, since it says 200 ms for that load",
+            "b": "little: run longer, and more often, before you say anything",
+            "c": "your machine is faster than the theory assumes, by two fifths",
+            "d": "the consumer was not really at 0.95, but at 0.92 or less",
         },
         "b",
         "Queues near saturation change slowly: 30 s hold only a few independent ups and downs.",
         ("How long is the bar at 0.95?", "Is 120 ms within it?"),
+        {
+            "a": "Theory speaks of the mean over many runs. How much do single runs differ?",
+            "c": "It may be. But would another run of the same machine have given 120 ms?",
+            "d": "In a run of 30 s the load may well be less, by chance. What will the next one have?",
+        },
     ),
     Number(
         "7.3",
@@ -128,7 +134,13 @@ QUESTIONS: tuple[Question, ...] = (
         _lag,
         (
             "200 come in a second. How many are done?",
-            "20 a second are done, so the lag grows by 180 a second.",
+            "20 a second are done. By how many a second does the lag grow?",
+        ),
+        (
+            Slip(100, "So many were created. Some of them are done."),
+            Slip(10, "So many are done in that time."),
+            Slip(180, "So many it would be after a second. It is slow for half a second."),
+            Slip(110, "What is done makes the lag smaller, not larger."),
         ),
     ),
     Number(
@@ -138,7 +150,13 @@ QUESTIONS: tuple[Question, ...] = (
         _catch_up,
         (
             "500 a second can be done. Does the source pause meanwhile?",
-            "The lag shrinks by μ - λ = 300 messages a second.",
+            "The lag shrinks by μ - λ messages a second.",
+        ),
+        (
+            Slip(0.5, "So long it took to grow. It shrinks at another rate."),
+            Slip(0.18, "So it would be if the source paused meanwhile."),
+            Slip(0.45, "It works off as many as come, and more: 500 a second, not 200."),
+            Slip(0.129, "New messages make it slower: μ - λ, not μ + λ."),
         ),
     ),
     Number(
@@ -151,20 +169,39 @@ QUESTIONS: tuple[Question, ...] = (
             "The list above has the number of messages in the kernel.",
             "Each has 50,000 bytes, and a megabyte 1,000,000.",
         ),
+        (
+            Slip(lambda right: 20 * right, "That is the number of messages, of 50,000 bytes each."),
+            Slip(lambda right: 1e6 * right, "That is in bytes."),
+            Slip(lambda right: 8 * right, "That is in megabits."),
+        ),
     ),
     Number(
         "7.6",
         "How many times as old as with drop_oldest are the messages with drop_newest?",
         "",
         _older,
-        ("Divide the two typical ages.", "age(newest) / age(oldest)"),
+        ("Divide the two typical ages.", "age(newest) is one of them, in seconds."),
+        (
+            Slip(lambda right: 1 / right, "That is drop_oldest divided by drop_newest."),
+            Slip(10, "So are the times in the buffer. The work of 50 ms comes to both."),
+        ),
     ),
     Number(
         "7.7",
         "How many messages a second pass with 5 credits, a round trip of 20 ms and 1 ms of work?",
         "a second",
         _passed,
-        ("Use K/(RTT + S).", "5 / 0.021"),
+        (
+            "Use K/(RTT + S).",
+            "All in seconds. The round trip has two ways of 10 ms.",
+        ),
+        (
+            Slip(250, "That is without the work: a credit comes back after it."),
+            Slip(400, "So many come. With enough credits all of them pass."),
+            Slip(1000, "So many the consumer could do. Has it got credits for them?"),
+            Slip(455, "That is with one way. The credit has to come back."),
+            Slip(47.6, "That is with one credit."),
+        ),
     ),
     Task(
         "7.8",

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.course.bands import near, over
-from lab.course.quiz import Band, Choice, Number, Question, Task
+from lab.course.bands import near
+from lab.course.quiz import Band, Choice, Number, Question, Slip, Task
 from lab.metrics import Run
 from lab.oracles import Retries
 from lab.trace import Fate, Trace
@@ -15,7 +15,8 @@ LOSSES = 30
 
 def _lost(run: Run) -> Band:
     counts = [float(np.sum(trace.fate == Fate.LOST)) for trace in run.traces]
-    return over(counts, 0.03, "Those created meanwhile, and those that the old one still had.")
+    why = "Those created meanwhile, and those that the old one still had."
+    return near(float(np.mean(counts)), 0.03, why)
 
 
 def _bound(bound: float) -> Band:
@@ -55,7 +56,12 @@ QUESTIONS: tuple[Question, ...] = (
         _lost,
         (
             "The table above has the sum over five runs.",
-            "np.mean(lost[silent.label])",
+            "lost[silent.label] has the number of each run.",
+        ),
+        (
+            Slip(160, "So many were created meanwhile. And those that it had when it died?"),
+            Slip(lambda right: 5 * right, "That is the sum of five runs."),
+            Slip(lambda right: right - 160, "Those that were created meanwhile are lost as well."),
         ),
     ),
     Choice(
@@ -73,15 +79,20 @@ QUESTIONS: tuple[Question, ...] = (
             "Look at its line in the table.",
             "What if it dies after the work and before the commit?",
         ),
+        {
+            "a": "That is what a commit *before* the work does.",
+            "c": "Was none of its messages done again?",
+            "d": "Did it lose any?",
+        },
     ),
     Choice(
         "8.3",
         'Why does LongPoll(commit="each") neither lose nor repeat?',
         {
-            "a": "it is slower, so that less is under way",
-            "b": "it asks for one record at a time",
-            "c": "the broker remembers, not the consumer",
-            "d": "result and cursor are made safe in one step, so no crash can come in between",
+            "a": "it is slower than the others, so that less is under way when it dies",
+            "b": "it asks for one record at a time, so that there is only one to lose",
+            "c": "the broker remembers what is done, and it is not the broker that dies",
+            "d": "result and cursor are made safe in one step, with nothing in between",
         },
         "d",
         "For that, both must be in the same place, such as one database.",
@@ -89,6 +100,11 @@ QUESTIONS: tuple[Question, ...] = (
             "What are the two things that must not come apart?",
             "Read the last line of the table of the setting.",
         ),
+        {
+            "a": "Less is less, but not nothing.",
+            "b": "It asks for up to 20 at once, as the two others do.",
+            "c": "See the table: who remembers what is done?",
+        },
     ),
     Number(
         "8.4",
@@ -98,7 +114,14 @@ QUESTIONS: tuple[Question, ...] = (
         _bound,
         (
             "Add what the consumer can hold, acknowledged and not done, and what is under way.",
-            "20 + 16. The list above says the same.",
+            "Both can be full at the same moment.",
+        ),
+        (
+            Slip(20, "Those are under way. The queue of the consumer may be full as well."),
+            Slip(
+                16, "Those are in the queue. As many as there are credits may be under way besides."
+            ),
+            Slip(4, "The two come together: is one part of the other?"),
         ),
     ),
     Number(
@@ -106,7 +129,8 @@ QUESTIONS: tuple[Question, ...] = (
         "What is the number of the first message that the forged trace lies about?",
         "",
         _first,
-        ("A violation has a field `message`.", "check(forged)[0].message"),
+        ("A violation has a field `message`.", "check(forged) lists them; the first one counts."),
+        (Slip(0, "Message 0 arrived, and the forged trace says so."),),
     ),
     Choice(
         "8.6",
@@ -123,17 +147,45 @@ QUESTIONS: tuple[Question, ...] = (
         _deliveries,
         (
             "A try fails with f = 1 - 0.7 · 0.7 = 0.51.",
-            "There are (1 - f³)/(1 - f) tries, and 0.7 of them deliver.",
+            "How many tries are there on average, and which share of them delivers?",
+        ),
+        (
+            Slip(1.43, "That is without a limit to the tries."),
+            Slip(1.77, "So many tries there are. Not each of them delivers."),
+            Slip(0.7, "That is with a single try."),
+            Slip(0.973, "So often it is delivered at least once. Some are delivered again."),
+            Slip(2.1, "Not all three tries happen: who is answered does not try again."),
         ),
     ),
-    Task(
+    Choice(
         "8.8",
+        "A producer repeats a message since it had no ack. How does the log know that it has it?",
+        {
+            "a": "by its bytes: of two equal messages one is a repetition",
+            "b": "by its time: what comes again within the time-out is one",
+            "c": "by the producer's name and a number, sent along again",
+            "d": "not at all: the producer must not repeat anything",
+        },
+        "c",
+        "So does Kafka's idempotent producer. The number is given once, before the first try.",
+        (
+            "What is the same in both tries, and in no other message?",
+            "Which field does `producer` give a message?",
+        ),
+        {
+            "a": "Two prices may be equal, and yet both are to be worked on.",
+            "b": "A repetition may be late, and a new message may come at any time.",
+            "d": "Then what was lost on its way would be lost for good.",
+        },
+    ),
+    Task(
+        "8.9",
         "Run a strategy with which no message is done twice and none is lost, though 30 answers are.",
         _nothing_twice,
         "The target knew each repetition by its name. It was sent all the same: 230 requests.",
         (
             "A repetition must be recognised. POST appends; what does PUT do?",
-            'Add method="PUT" to the strategy above.',
+            "`method` is the knob.",
         ),
     ),
 )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lab.course.bands import near
-from lab.course.quiz import Band, Choice, Number
+from lab.course.quiz import Band, Choice, Number, Slip
 from lab.metrics import Interval
 from lab.trace import Floats, Trace
 
 SURE = 1.96  # standard deviations on either side that hold 95 %
+EXACT = 0.0005  # of a count that is to be right to the last one
 SHOWN = 0.5  # of the stall: a figure that large shows it
 
 
@@ -38,7 +39,7 @@ def _left_out(trace: Trace, kept: Sequence[int]) -> Band:
     start, end = fault["at"], fault["at"] + fault["duration"]
     met = np.flatnonzero((trace.created >= start) & (trace.created < end))
     missing = len(np.setdiff1d(met, kept))
-    return near(missing, 0.01, "It took one sample of the stall. The others it never sent.")
+    return near(missing, EXACT, "It took one sample of the stall. The others it never sent.")
 
 
 def _how_wrong(trace: Trace, kept: Sequence[int]) -> Band:
@@ -62,9 +63,8 @@ def _shows(waiting: Trace) -> str:
 
 
 def _bias(means: Sequence[float], theory: float) -> Band:
-    found = Interval.over(1 - mean / theory for mean in means)
     why = "A queue that starts empty has to fill first; until then everybody is lucky."
-    return Band(100 * found.low, 100 * found.high, why)
+    return near(100 * (1 - float(np.mean(means)) / theory), 0.03, why)
 
 
 def _beyond(samples: int) -> Band:
@@ -87,7 +87,14 @@ QUESTIONS = (
         _p995,
         (
             "What share of the 100,000 messages is meant to be sent while the server stands still?",
-            "Those are 1 % of all, and they wait between 0 and 1 s. p99.5 is the median of them.",
+            "Those wait between 0 and 1 s. Where among them is p99.5?",
+        ),
+        (
+            Slip(1, "So long waits only the first one that meets the stall."),
+            Slip(0.995, "The quantile is one of all messages, and few of them meet the stall."),
+            Slip(0.25, "Those that meet it are one in a hundred, and p99.5 is the middle of them."),
+            Slip(0.01, "That is the mean wait over all messages, or twice that."),
+            Slip(0.0003, "That is a good day. But one message in a hundred meets the stall."),
         ),
     ),
     Number(
@@ -97,7 +104,14 @@ QUESTIONS = (
         _p999,
         (
             "One message in 1,000 is slower than that: 100 messages. Which ones?",
-            "The 100 that were meant to be sent first after the server had stopped.",
+            "They are those that were meant to be sent first after the server had stopped.",
+        ),
+        (
+            Slip(1, "So long waits only the first one of them."),
+            Slip(0.999, "The quantile is one of all messages, and few of them meet the stall."),
+            Slip(0.99, "100 messages wait longer than p99.9, not 10."),
+            Slip(0.1, "Those that come first wait longest."),
+            Slip(0.5, "That is p99.5."),
         ),
     ),
     Number(
@@ -108,7 +122,11 @@ QUESTIONS = (
         _left_out,
         (
             "Count the rows created between 50 s and 51 s, and those of them in `kept`.",
-            "1,000 were due. The client was waiting for one of them all the time.",
+            "The client was waiting for one of them all the time.",
+        ),
+        (
+            Slip(1000, "So many were due. Did it send none of them?"),
+            Slip(1, "That one it sent."),
         ),
     ),
     Number(
@@ -117,6 +135,7 @@ QUESTIONS = (
         "times",
         _how_wrong,
         ("Divide the two numbers in the column p99.5 of the table, both in the same unit.",),
+        (Slip(lambda right: 1 / right, "That is the closed loop divided by the open one."),),
     ),
     Choice(
         "10.5",
@@ -130,6 +149,11 @@ QUESTIONS = (
         "b",
         "A message that is sent late is late, but the clock of (b) starts only when it leaves.",
         ("Compare p99.5 in the two rows of the table with the second that was lost.",),
+        {
+            "a": "It starts when the message was meant to be sent. Who waited from then on?",
+            "c": "Look at the first row: is it nowhere near a second?",
+            "d": "Look at the second row: is it anywhere near a second?",
+        },
     ),
     Number(
         "10.6",
@@ -138,7 +162,13 @@ QUESTIONS = (
         _measured_p95,
         (
             "Use the rule of 10.1: what share of the messages meets the stall?",
-            "10 %, and p95 is the median of those.",
+            "Where among those is p95?",
+        ),
+        (
+            Slip(0.5, "So long waits only the first one that meets the stall."),
+            Slip(0.475, "The quantile is one of all messages, and one in ten meets the stall."),
+            Slip(0.45, "That is p99."),
+            Slip(0.95, "No message can wait for longer than the stall, or hardly."),
         ),
     ),
     Choice(
@@ -157,7 +187,15 @@ QUESTIONS = (
         _bias,
         (
             "100 × (1 - mean of the short runs / theory).",
-            "Use the middle of the interval that was printed: np.mean(short).",
+            "The mean of the short runs is np.mean(short_runs).",
+        ),
+        (
+            Slip(
+                lambda right: 100 * right / (100 - right),
+                "So far is theory *above* the short runs. Divide by theory.",
+            ),
+            Slip(lambda right: 100 - right, "So much of theory the short runs have."),
+            Slip(lambda right: -right, "Below: count it as positive."),
         ),
     ),
     Number(
@@ -165,7 +203,13 @@ QUESTIONS = (
         "How many messages of a run of 500 are slower than the true p99.9, on average?",
         "messages",
         _beyond,
-        ("One in a thousand is slower.", "500 / 1,000."),
+        ("How many of a thousand are slower?", "And of 500, on average?"),
+        (
+            Slip(5, "That is one in a hundred."),
+            Slip(1, "That is of a thousand."),
+            Slip(499.5, "So many are faster."),
+            Slip(0.05, "That is one in ten thousand."),
+        ),
     ),
     Choice(
         "10.10",

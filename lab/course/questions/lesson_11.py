@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lab.course.bands import near
-from lab.course.quiz import Band, Choice, Number
+from lab.course.quiz import Band, Choice, Number, Slip
 from lab.metrics import Run
 from lab.prediction.forecast import Forecast, Outlook
 from lab.prediction.limits import MOST_UTILISATION
@@ -55,7 +55,8 @@ def _end(limits: Forecast) -> Band:
 
 def _error(forecast: Forecast, measured: Sequence[Run]) -> Band:
     found = 100 * error(forecast, _named(measured, "Webhook"))
-    return Band(found - SLACK, found + SLACK)
+    why = "By itself that is neither good nor bad: the next question says how noisy the runs are."
+    return Band(found - SLACK, found + SLACK, why)
 
 
 def _noise(measured: Sequence[Run]) -> Band:
@@ -82,7 +83,8 @@ def _inside(forecast: Forecast, measured: Sequence[Run]) -> Band:
 
 def _other_machine(forecast: Forecast, elsewhere: Mapping[str, float]) -> Band:
     push = _outlook(forecast, "ServerSent")
-    return near(elsewhere[push.strategy] / push.latency["p50"].value, READ)
+    ratio = elsewhere[push.strategy] / push.latency["p50"].value
+    return near(ratio, READ, "So far off you would be with the costs of that machine.")
 
 
 QUESTIONS = (
@@ -92,6 +94,7 @@ QUESTIONS = (
         "times",
         _poll_to_push,
         ("Divide the two numbers in the column p50.",),
+        (Slip(lambda right: 1 / right, "That is the event stream divided by the poll."),),
     ),
     Number(
         "11.2",
@@ -99,6 +102,7 @@ QUESTIONS = (
         "times",
         _sure,
         ('forecast.outlooks[1].latency["p99"] has .low and .high.',),
+        (Slip(lambda right: 1 / right, "That is the lower bound divided by the upper one."),),
     ),
     Choice(
         "11.3",
@@ -138,14 +142,19 @@ QUESTIONS = (
         "11.7",
         "A prediction is 9 % off, and the benchmark repeats itself within 10 %. What follows?",
         {
-            "a": "the model is wrong by 9 %",
-            "b": "the model is right",
-            "c": "these runs cannot tell the model from the truth; more of them might",
-            "d": "the benchmark is useless",
+            "a": "these runs cannot tell the model from the truth",
+            "b": "the model is wrong by 9 %, since the runs show such an error",
+            "c": "the model is right, since 9 is less than 10",
+            "d": "the benchmark is useless, since it does not repeat itself",
         },
-        "c",
-        "An error means something only beside the noise in which it was found.",
+        "a",
+        "An error means something only beside the noise in which it was found. More runs might tell.",
         ("Could you tell a perfect model from this one by these runs?",),
+        {
+            "b": "What error would the truth itself have had in these runs?",
+            "c": "Would you have noticed in these runs if it were wrong by 9 %?",
+            "d": "It tells what it can: a model that is wrong by half would show.",
+        },
     ),
     Number(
         "11.8",
@@ -154,8 +163,9 @@ QUESTIONS = (
         _end,
         (
             "It promises nothing above 85 % of what the strategy can do.",
-            "0.85 × the rate at which it saturates.",
+            "The rate at which it is full was printed above.",
         ),
+        (Slip(lambda right: right / 0.85, "There it is full. The promise ends before that."),),
     ),
     Number(
         "11.9",
@@ -164,5 +174,6 @@ QUESTIONS = (
         "times",
         _other_machine,
         ("Divide: elsewhere / here. Below 1 the reference machine is faster.",),
+        (Slip(lambda right: 1 / right, "That is here divided by elsewhere."),),
     ),
 )

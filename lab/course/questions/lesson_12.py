@@ -144,5 +144,10 @@ QUESTIONS: tuple[Question, ...] = (
         "a",
         "E shows without faults, but only to who looks at latency; the others need a fault.",
         ("In which of the runs without a fault is a message lost?",),
+        {
+            "b": "One of them shows without a fault. But does it lose anything?",
+            "c": "Try it: attempt(letter) for each, without a fault.",
+            "d": "Try it: attempt(letter) for each, without a fault.",
+        },
     ),
 )
