@@ -81,7 +81,7 @@ show_table(found.results)
 # | requests per message | 1/(λP) |
 # | share of empty answers | exp(−λP) |
 #
-# To the wait comes the transit, which a pushed message needs as well: 1 to 2 ms here.
+# To the wait comes the transit, which a pushed message needs as well: about 1 ms here.
 #
 # Now predict three figures for `ShortPoll(interval=0.1)`, which is not in the table, at the same 20
 # messages a second. Work them out from the formulas with T in place of P, or with a guess of RTT. The
