@@ -115,7 +115,10 @@ QUESTIONS: tuple[Question, ...] = (
         "By how much did the measured work exceed the drawn one, on average?",
         "ms",
         _late,
-        ("Subtract arrays.", "real.done - real.started is what was measured, in seconds. np.nanmean takes the mean."),
+        (
+            "Subtract arrays.",
+            "real.done - real.started is what was measured, in seconds. np.nanmean takes the mean.",
+        ),
         (
             Slip(lambda right: -right, "Drawn minus measured: which of them is longer?"),
             Slip(lambda right: right + 8, "That is the measured work itself, or nearly."),
