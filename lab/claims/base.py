@@ -16,7 +16,6 @@ from lab.plots.series import Series
 from lab.scenario import Scenario
 
 Verdict = Literal["supported", "refuted", "depends", "not measurable here"]
-ENGINES = ("simulation", "loopback")
 FIRST = 3  # amounts in a short ledger
 
 

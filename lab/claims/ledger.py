@@ -6,9 +6,10 @@ from datetime import date
 from typing import Any
 
 from lab import machine
-from lab.claims.base import ENGINES, Bench, Claim, Finding, Findings, Verdict
+from lab.claims.base import Bench, Claim, Finding, Findings, Verdict
 from lab.claims.bench import opened
 from lab.compare import Progress, origin, silent
+from lab.engines import ENGINES
 from lab.engines.common import MeasurementError
 from lab.physics import Calibrated
 

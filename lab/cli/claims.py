@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from lab import calibration, physics
 from lab.claims import CLAIMS, ledger, show
-from lab.claims.base import ENGINES, Claim
-from lab.cli.faults import Json
+from lab.claims.base import Claim
+from lab.cli.options import Json, check_engines, costs
 from lab.cli.terminal import Interrupted, console, print_json, progress
 from lab.description import InvalidInput
+from lab.engines import ENGINES
 from lab.files import check_folder
 
 
@@ -47,15 +47,12 @@ def claims_command(
     about twelve minutes, during which nothing else should run.
     """
     chosen, engines = _chosen(numbers or []), engine or list(ENGINES)
-    for name in engines:
-        if name not in ENGINES:
-            raise InvalidInput(f"--engine: got {name!r}; need one of {', '.join(ENGINES)}")
+    check_engines(engines)
     check_folder(out)
-    costs = calibration.own() or physics.reference()
     state = "nothing was written"
     try:
         with progress() as report:
-            found = ledger.ledger(chosen, engines, costs, quick, report)
+            found = ledger.ledger(chosen, engines, costs(), quick, report)
         state = f"what is in {out} is incomplete"
         found = show.save(found, out)
     except KeyboardInterrupt:

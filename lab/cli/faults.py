@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from lab.cli.options import Json, check_engines
 from lab.cli.terminal import console, print_json, stoppable
 from lab.description import InvalidInput
+from lab.engines import ENGINES
 from lab.trials import matrix, torture
 from lab.trials.torture import Schedule
 
-ENGINES = ("simulation", "loopback")
 Engine = Annotated[
     str, typer.Option("--engine", metavar="|".join(ENGINES), help="Where to run: one of both.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 
 
 def guarantees_command(
@@ -30,7 +30,7 @@ def guarantees_command(
     One small experiment for each strategy and fault, judged by the delivery checker. Exit status 1
     if a cell contradicts what is expected of it.
     """
-    _check_engine(engine)
+    check_engines([engine])
     with stoppable() as report, _runner(engine) as run:
         found = list(matrix.cells(run, progress=report))
     if as_json:
@@ -60,7 +60,7 @@ def torture_command(
     Every message must have a fate, and no strategy may break its promise. A failure is made as
     small as it goes and told in one line that repeats it. Exit status 1 if there is one.
     """
-    _check_engine(engine)
+    check_engines([engine])
     if (only is not None or messages is not None) and schedules != 1:
         raise InvalidInput("--only and --messages: need --schedules 1")
     chosen = [Schedule(seed + i, _numbers(only), messages) for i in range(schedules)]
@@ -88,11 +88,6 @@ def _numbers(only: str | None) -> tuple[int, ...] | None:
         return tuple(int(n) for n in only.split(",")) if only != "none" else ()
     except ValueError:
         raise InvalidInput(f"--only: got {only!r}; need numbers, as 0,2, or none") from None
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ENGINES:
-        raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli.options import Json
 from lab.cli.ports import check_port
 from lab.cli.terminal import Interrupted, print_json
 from lab.description import InvalidInput
@@ -135,9 +136,7 @@ def feed_command(
         float, typer.Option(metavar="SECONDS", help="How long the server may be away.")
     ] = 10.0,
     token: Token = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring the ticks of a server into a database, each exactly once.
 

@@ -1,6 +1,5 @@
 """The command `pushpull gallery`: runs the experiments behind the figures, and draws them."""
 
-import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -8,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab import calibration, machine, physics
+from lab import machine
+from lab.cli.options import Json, check_engines, costs
 from lab.cli.terminal import print_json, stoppable
 from lab.description import InvalidInput, no_such
+from lab.engines import ENGINES
+from lab.files import check_folder
 from lab.physics import Calibrated
 
 if TYPE_CHECKING:
     from lab.gallery import Exhibit
-
-ENGINES = ("simulation", "loopback")
 
 
 def gallery_command(
@@ -36,9 +36,7 @@ def gallery_command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this figure, as ecdf or load. May be repeated."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Run small experiments on both engines and draw every figure of the lab.
 
@@ -48,13 +46,13 @@ def gallery_command(
     from lab import gallery  # matplotlib: only if needed
 
     engines, exhibits = _engines(engine), _exhibits(only)
-    costs = calibration.own() or physics.reference()
-    _check_folder(out)
+    charged = costs()
+    check_folder(out)
     studies, idlers = gallery.gather(exhibits, quick)
     with stoppable() as report:
-        found = gallery.run(studies, idlers, engines, costs.physics, quick, report)
+        found = gallery.run(studies, idlers, engines, charged.physics, quick, report)
         drawn = {exhibit.name: gallery.png(exhibit.draw(found)) for exhibit in exhibits}
-    how = gallery.How(tuple(engines), quick, found.disturbed, tuple(_notes(costs, engines)))
+    how = gallery.How(tuple(engines), quick, found.disturbed, tuple(_notes(charged, engines)))
     gallery.save(out, drawn, how)
     if as_json:
         shown = [_plain(exhibit, out, engines) for exhibit in exhibits]
@@ -71,9 +69,7 @@ def gallery_command(
 
 
 def _engines(chosen: list[str] | None) -> list[str]:
-    for engine in chosen or ():
-        if engine not in ENGINES:
-            raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
+    check_engines(chosen or ())
     return [engine for engine in ENGINES if not chosen or engine in chosen]
 
 
@@ -87,17 +83,10 @@ def _exhibits(only: list[str] | None) -> "list[Exhibit]":
     return [exhibit for exhibit in EXHIBITS if not only or exhibit.name in only]
 
 
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that cannot be written before the runs rather than after them."""
-    there = next(p for p in (out, *out.absolute().parents) if os.path.lexists(p))
-    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
-        raise InvalidInput(f"--out: got {out}; need a folder that can be written")
-
-
-def _notes(costs: Calibrated, engines: list[str]) -> Iterator[str]:
+def _notes(charged: Calibrated, engines: list[str]) -> Iterator[str]:
     """Yield on what and when the figures were made."""
     if "simulation" in engines:
-        made = costs.manifest
+        made = charged.manifest
         yield f"Simulated with the costs measured on: {made.get('machine')}, {made.get('date')}."
     if "loopback" in engines:
         yield f"Measured on: {machine.name()}, {date.today().isoformat()}."

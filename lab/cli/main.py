@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lab import calibration, library, physics, trace
+from lab import calibration, library, trace
 from lab.cli import claims, faults, feed, gallery
+from lab.cli.options import Json, check_engines, costs
 from lab.cli.ports import check_port
 from lab.cli.terminal import Interrupted, console, print_json, progress, stoppable
 from lab.compare import ENGINES, Comparison, compare
@@ -68,7 +69,6 @@ Settings = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write report and traces.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 Replications = Annotated[
     int | None, typer.Option(help="How often to repeat each run.", min=1, max=1000)
 ]
@@ -186,9 +186,8 @@ def predict_command(
     Says which resource limits each strategy, and where the promise ends.
     """
     chosen = _prepare(library.find(scenario), quick, seed, settings, None)
-    costs = _costs(calibration_file)
     with stoppable() as report:
-        forecast = predict(chosen, costs, report)
+        forecast = predict(chosen, costs(calibration_file), report)
     if as_json:
         print_json(forecast.to_json())
     else:
@@ -320,13 +319,10 @@ def _compare(
     port: int | None,
     calibration_file: Path | None = None,
 ) -> None:
-    for engine in engines:
-        if engine not in ENGINES:
-            raise InvalidInput(f"--engine: got {engine!r}; need one of {', '.join(ENGINES)}")
+    check_engines(engines, ENGINES)
     check_port(port)
     check_folder(out)
-    costs = _costs(calibration_file)
-    comparison = _run(scenario, engines, out, costs, port or 0)
+    comparison = _run(scenario, engines, out, costs(calibration_file), port or 0)
     if as_json:
         print_json(comparison.to_json())
     else:
@@ -336,12 +332,12 @@ def _compare(
 
 
 def _run(
-    scenario: Scenario, engines: list[str], out: Path | None, costs: Calibrated, port: int
+    scenario: Scenario, engines: list[str], out: Path | None, charged: Calibrated, port: int
 ) -> Comparison:
     state = "nothing was written"
     try:
         with progress() as report:
-            comparison = compare(scenario, costs, engines, report, port)
+            comparison = compare(scenario, charged, engines, report, port)
         if out is not None:
             state = f"what is in {out} is incomplete"
             comparison.save(out)
@@ -362,13 +358,6 @@ def _show(comparison: Comparison, out: Path | None) -> None:
         screen.print(f"Broken: {violation}", style="bold red", highlight=False, markup=False)
     if out is not None:
         screen.print(f"Written: {out / 'report.html'}", highlight=False, soft_wrap=True)
-
-
-def _costs(path: Path | None) -> Calibrated:
-    """Return the costs in that file, or those of this machine, or else the reference."""
-    if path:
-        return physics.load(path)
-    return calibration.own() or physics.reference()
 
 
 def _show_forecast(forecast: Forecast) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.calibration import disturbed
 from lab.compare import Progress, silent
+from lab.engines import ENGINES
 from lab.engines.simulation import simulate
 from lab.gallery.scenarios import Study
 from lab.idle import IdleCost, idle_cost
@@ -20,7 +21,6 @@ from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.trace import Trace
 
-ENGINES = ("simulation", "loopback")
 POOL_FROM = 24  # runs: fewer are done before a pool of processes has started
 SIMULATED_TIMES = 3  # as many simulated replications as measured ones
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 2.0, 0.5
