@@ -62,7 +62,7 @@ class Save(NamedTuple):
 class Subscribe(NamedTuple):
     """Consumer to push broker: start delivering, from `offset` if given, else from now on.
 
-    The offset is one in the log of that `epoch`; another log is delivered from its beginning.
+    The offset is one in the log of that `epoch`; one that the log does not hold is `OutOfRange`.
     """
 
     consumer: int
@@ -134,7 +134,7 @@ class Records(NamedTuple):
 
 
 class OutOfRange(NamedTuple):
-    """Pull broker to consumer: that offset is expired or past the end; `start` to `end` are not.
+    """Broker to consumer: that offset is expired or past the end; `start` to `end` are not.
 
     Also if the log is not the one asked for, but a new one that began after a loss: `epoch`.
     """

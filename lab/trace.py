@@ -78,7 +78,7 @@ class Counters:
     the application hands to its sockets (HTTP heads and WebSocket framing included, TCP/IP not):
     `bytes_in` from the source to the broker, `bytes_out` from broker to consumers, `bytes_back`
     from consumers to broker. CPU seconds and wake-ups are by side: source, broker, target.
-    `events` counts what happened now and then, as a group's rebalances; where it was measured,
+    `events` counts what happened now and then, as rebalances, or offsets that a log did not hold; measured,
     "connections" are those that were made between broker (or source) and consumers.
     """
 

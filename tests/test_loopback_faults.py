@@ -135,6 +135,8 @@ def test_who_resumes_a_stream_in_a_new_log_misses_nothing_of_it(
 ) -> None:
     trace = measure(session, strategy, [BrokerRestart(at=AT, duration=0.1)], producer=IDEMPOTENT)
     began = trace.manifest["log_began_at"]
+    refused = trace.counters.events.get("offsets out of range", 0)
+    assert refused == (trace.received < began).any()  # whoever had something was told
     after = trace.at_broker > began
     assert began >= AT + 0.1 and after.any()
     assert (trace.fate[after] == Fate.DELIVERED).all()

@@ -224,25 +224,45 @@ def test_with_a_log_a_consumer_resumes_where_it_was() -> None:
         0.500 <- Publish(messages=[3, 4])
         0.500 -> Deliver(offset=3, messages=[3])
         0.500 -> Deliver(offset=4, messages=[4])
-        0.600 <- Subscribe(offset=0)
-        0.600 -> Deliver(offset=2, messages=[2])
-        0.600 -> Deliver(offset=3, messages=[3])
-        0.600 -> Deliver(offset=4, messages=[4])
-        0.700 <- Subscribe(offset=99)
-        0.800 <- Publish(messages=[5])
-        0.800 -> Deliver(offset=5, messages=[5])
+        0.600 <- Subscribe(offset=5)
+        0.700 <- Publish(messages=[5])
+        0.700 -> Deliver(offset=5, messages=[5])
         """,
     )
 
 
-def test_who_resumes_in_another_log_begins_at_its_beginning() -> None:
+def test_who_resumes_at_an_offset_that_is_not_there_is_refused_and_told_what_is() -> None:
+    broker = PushBroker(PushPolicy(), Log(Retention(count=3)))
+    check(
+        broker,
+        """
+        0.000 <- Subscribe(offset=1)
+        0.000 -> OutOfRange(start=0, end=0)
+        0.100 <- Publish(messages=[0, 1, 2, 3, 4])
+        0.200 <- Subscribe(offset=1)
+        0.200 -> OutOfRange(start=2, end=5)
+        0.300 <- Publish(messages=[5])
+        0.400 <- Subscribe(offset=6)
+        0.500 <- Publish(messages=[6])
+        0.500 -> Deliver(offset=6, messages=[6])
+        0.600 <- Subscribe(offset=8)
+        0.600 -> OutOfRange(start=4, end=7)
+        0.700 <- Publish(messages=[7])
+        0.800 <- Subscribe(offset=4)
+        0.800 -> OutOfRange(start=5, end=8)
+        """,
+    )
+    assert broker.events == {"offsets out of range": 4}
+    assert not broker.sessions
+
+
+def test_who_resumes_in_another_log_is_told_which_it_is() -> None:
     check(
         PushBroker(PushPolicy(), Log(epoch=2)),
         """
         0.100 <- Publish(messages=[7, 8])
         0.200 <- Subscribe(offset=1, epoch=1)
-        0.200 -> Deliver(offset=0, messages=[7], epoch=2)
-        0.200 -> Deliver(offset=1, messages=[8], epoch=2)
+        0.200 -> OutOfRange(start=0, end=2, epoch=2)
         0.300 <- Subscribe(offset=1, epoch=2)
         0.300 -> Deliver(offset=1, messages=[8], epoch=2)
         0.400 <- Subscribe(offset=0)

@@ -416,11 +416,15 @@ def test_a_cursor_of_the_log_before_is_told_from_one_of_the_new_log(
     [RESUMED, EVENTS, WebSocketPush(acks=True, credits=20, replay=True)],
     ids=lambda strategy: strategy.label,
 )
-def test_who_resumes_a_stream_in_a_new_log_misses_nothing_of_it(strategy: Strategy) -> None:
+def test_who_resumes_a_stream_in_a_new_log_is_told_and_misses_nothing_of_it(
+    strategy: Strategy,
+) -> None:
     faults = BrokerRestart(at=AT, duration=LASTS), BrokerRestart(at=1.505, duration=0.1)
     crash = ConsumerCrash(at=1.55, duration=0.1)  # resumes from what was saved, in the last log
     for more in ((), (crash,)):
         trace = run(strategy, *faults, *more)
+        refused = trace.counters.events["offsets out of range"]
+        assert refused == len(faults)  # who was told once goes on where there is something
         lost = has(trace, Fate.LOST)
         assert trace.at_broker[lost].max(initial=0.0) < 1.505
         first = (trace.at_broker > OVER) & (trace.created < 1.2)  # what the second broker had

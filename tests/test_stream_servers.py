@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from lab import ServerSentEvents, WebSocketPush
 from lab.engines.loopback import settings
 from lab.engines.loopback.side import Side
+from lab.roles import Retention
+from lab.wire.formats import OUT_OF_RANGE
 
 ACKS = WebSocketPush(acks=True, credits=2)
 SUBSCRIBE = '{"subscribe":0,"offset":null}'
@@ -250,6 +252,33 @@ async def test_events_and_their_resumption() -> None:
             ]
             publish(side, 0)
             assert event(await http.chunk()) == ("5", [0])
+
+
+@on_loop
+async def test_streams_from_an_offset_that_is_not_there() -> None:
+    """Both ways: the valid range is told, and nothing is delivered instead."""
+    valid = {"error": "offset out of range", "start": 2, "end": 4, "epoch": 0}
+    keep = Retention(count=2)
+    async with serving(WebSocketPush(replay=True), retention=keep) as (side, ports):
+        publish(side, 0, 1, 2, 3)
+        for offset in ("1", "5", '2,"epoch":1'):
+            async with stranger(ports) as client:
+                await client.send(f'{{"subscribe":0,"offset":{offset}}}')
+                assert json.loads(await client.recv()) == valid
+                assert await close_code(client) == OUT_OF_RANGE
+        async with stranger(ports) as client:
+            await client.send('{"subscribe":0,"offset":2}')
+            assert [await delivered(client), await delivered(client)] == [[2], [3]]
+    async with serving(ServerSentEvents(), retention=keep) as (side, ports):
+        publish(side, 0, 1, 2, 3)
+        async with Http(ports["http"]) as http:
+            for last in ("0", "4", "1-1"):
+                http.send("GET", "/events?consumer=0", {"Last-Event-ID": last})
+                reply = await http.reply()
+                assert (reply.status, json.loads(reply.body)) == (416, valid)
+            http.send("GET", "/events?consumer=0", {"Last-Event-ID": "1"})
+            assert (await http.head()).status == 200
+            assert event(await http.chunk()) == ("2", [2])
 
 
 @pytest.mark.parametrize(

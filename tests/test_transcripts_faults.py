@@ -493,6 +493,23 @@ def test_a_consumer_that_resumes_says_of_which_log_its_offset_is() -> None:
     )
 
 
+def test_a_consumer_that_is_refused_resumes_with_the_earliest_there_is() -> None:
+    check(
+        PushConsumer(0, PushReception(resume=True), 99, epoch=1),
+        """
+        0.000 wake
+        0.000 -> Subscribe(offset=99, epoch=1)
+        0.100 <- OutOfRange(start=7, end=9, epoch=2)
+        0.100 wake
+        0.100 -> Subscribe(offset=7, epoch=2)
+        0.200 <- OutOfRange(start=8, end=10, epoch=2)
+        0.200 wake
+        0.200 -> Subscribe(offset=8, epoch=2)
+        0.200 end
+        """,
+    )
+
+
 def test_who_does_not_resume_subscribes_from_now_on() -> None:
     check(
         PushConsumer(0),

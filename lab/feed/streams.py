@@ -16,10 +16,9 @@ from lab.feed.subscription import Subscription, until_one_ends
 from lab.messages import Ack, Nack
 from lab.roles import Retry
 from lab.roles.push import PushPolicy
-from lab.wire.formats import BadRequest, JsonStream, parse_json, whole
+from lab.wire.formats import OUT_OF_RANGE, BadRequest, JsonStream, parse_json, whole
 
 EVENT_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-OUT_OF_RANGE = 4416  # WebSocket close codes of our own: 4000 and the HTTP status
 
 
 class Streams:

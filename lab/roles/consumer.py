@@ -16,6 +16,7 @@ from lab.messages import (
     Disconnected,
     Message,
     Nack,
+    OutOfRange,
     Save,
     Subscribe,
     Work,
@@ -64,8 +65,8 @@ class PushReception:
     `ack` says when it acknowledges; `queue` is how many messages may wait before it stops reading.
     With `idempotent`, a message seen before is acknowledged without working on it again (a PUT to
     a known id). With `resume` it subscribes from the offset after the last message it had, and says of
-    which epoch that is. More than
-    `limit` allows is refused (429, with the seconds to wait).
+    which epoch that is; if the broker's log does not hold that offset, from the earliest that it does.
+    More than `limit` allows is refused (429, with the seconds to wait).
     """
 
     ack: AckWhen = "never"
@@ -128,6 +129,10 @@ class PushConsumer:
             return self._finish(message)
         if isinstance(message, Disconnected):
             self._lost_connection(now)
+        if isinstance(
+            message, OutOfRange
+        ):  # as a poller does: it goes on with the earliest there is
+            self.offset, self.epoch, self.wake_at = message.start, message.epoch, now
         return ()
 
     def _deliver(self, delivery: Deliver, now: float) -> Sequence[Message]:

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lab.messages import OutOfRange
+
 COMPACT_AT = 4096  # forgotten records are cut off the arrays in blocks, so that expiry stays O(1)
+REFUSED_OFFSETS = "offsets out of range"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,13 @@ class Log:
                 self.journal.commit(reader, offset)
             self.committed[reader] = offset
 
+    def holds(self, offset: int, epoch: int) -> bool:
+        """Say whether one can read on from `offset` of the log of that `epoch`.
+
+        Not if that has expired, lies past the end or belongs to another log; at 0 any log will do.
+        """
+        return self.start <= offset <= self.end and (not offset or epoch == self.epoch)
+
     def read(self, offset: int, max_records: int) -> Sequence[int]:
         """Return up to `max_records` message numbers from `offset` on.
 
@@ -151,3 +161,9 @@ class Log:
             if self._keeps_times:
                 del self._times[:unused]
             self._first = self.start
+
+
+def out_of_range(log: Log, consumer: int, events: dict[str, int]) -> OutOfRange:
+    """Refuse an offset that `log` does not hold, say which it does, and count that in `events`."""
+    events[REFUSED_OFFSETS] = events.get(REFUSED_OFFSETS, 0) + 1
+    return OutOfRange(consumer, log.start, log.end, log.epoch)

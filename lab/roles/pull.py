@@ -15,7 +15,6 @@ from lab.messages import (
     Fetch,
     Found,
     Message,
-    OutOfRange,
     Publish,
     Records,
     Seek,
@@ -23,7 +22,7 @@ from lab.messages import (
     Status,
 )
 from lab.roles.intake import Intake
-from lab.roles.log import Log
+from lab.roles.log import Log, out_of_range
 
 
 class Held(NamedTuple):
@@ -44,6 +43,7 @@ class PullBroker:
         self.intake = Intake(log)
         self.position = [log.committed.get(str(c), log.start) for c in range(consumers)]
         self.held: dict[int, Held] = {}
+        self.events: dict[str, int] = {}
         self.wake_at = log.oldest_expires_at()
 
     @property
@@ -96,7 +96,7 @@ class PullBroker:
         """Find the offset asked for, and tell which records the consumer thereby leaves unread."""
         who, log, offset = seek.consumer, self.log, self._offset(seek)
         if not log.start <= offset <= log.end:
-            return (OutOfRange(who, log.start, log.end, log.epoch),)
+            return (out_of_range(log, who, self.events),)
         found = Found(who, offset, log.epoch)
         unread = max(self.position[who], log.start)
         if offset <= unread:
@@ -120,9 +120,8 @@ class PullBroker:
         log, offset = self.log, fetch.offset
         if offset is None:
             offset = max(self.position[who], log.start)
-        other = fetch.offset and fetch.epoch != log.epoch  # at 0 any log will do
-        if other or not log.start <= offset <= log.end:
-            return (OutOfRange(who, log.start, log.end, log.epoch),)
+        elif not log.holds(offset, fetch.epoch):
+            return (out_of_range(log, who, self.events),)
         self.position[who] = offset
         if fetch.max_wait > 0 and log.end - offset < fetch.min_records:
             self.held[who] = Held(fetch, offset, now + fetch.max_wait)

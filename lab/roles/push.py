@@ -4,8 +4,9 @@ A session may send while its connection is writable and its windows are open: `c
 and `concurrency` deliveries not yet acknowledged. Until then messages wait in the session's buffer.
 Without acks a delivery is forgotten as soon as it is sent: fire and forget. A consumer that is gone
 is forgotten too, unless it acknowledges: then what it did not acknowledge waits for its return.
-Offsets count anew after a loss of memory. So deliveries name their `epoch`: who resumes in another
-one begins at the beginning, and what is acknowledged of another is none of ours.
+Offsets count anew after a loss of memory. So deliveries name their `epoch`, and what is acknowledged of
+another is none of ours. Who resumes at an offset that the log does not hold is refused, and told which
+it does: it is for the consumer to say where it goes on.
 """
 
 import math
@@ -31,7 +32,7 @@ from lab.messages import (
     make,
 )
 from lab.roles.intake import Intake
-from lab.roles.log import Log
+from lab.roles.log import Log, out_of_range
 from lab.roles.retry import NO_LUCK, Luck, Retry
 
 Overflow = Literal["drop_newest", "drop_oldest", "block", "disconnect"]
@@ -112,6 +113,7 @@ class PushBroker:
         self.intake = Intake(log)
         self.accepting = True
         self.end = log.end if log else 0
+        self.events: dict[str, int] = {}
         self.sessions: dict[int, Session] = {}
         self.wake_at = math.inf
         self._deadlines: deque[tuple[float, Deliver]] = deque()
@@ -192,13 +194,14 @@ class PushBroker:
             self._put_back(session, list(session.unacked.values()), now)
             session.writable = True
             return self._pump(session, now)
+        if log is not None and first is not None and not log.holds(first, message.epoch):
+            self._forget(who)
+            return (out_of_range(log, who, self.events),)
         session = self.sessions[who] = Session(who, self._first_window())
         if first is None and self.durable and log is not None:
             first = log.committed.get(str(who), log.start)
         if log is not None and first is not None:
-            if message.offset is not None and message.epoch != log.epoch:
-                first = 0
-            first = min(max(first, log.start), log.end)
+            first = max(first, log.start)  # what is remembered here may have expired
             missed = log.read(first, log.end - first)
             session.buffer.extend(Waiting(i, m, now) for i, m in enumerate(missed, first))
         return self._pump(session, now)
@@ -214,8 +217,13 @@ class PushBroker:
         if self.policy.acks:
             session.writable = False
             self._put_back(session, list(session.unacked.values()), now)
+            self._resume_intake()
+            self._plan()
         else:
-            del self.sessions[who]
+            self._forget(who)
+
+    def _forget(self, who: int) -> None:
+        self.sessions.pop(who, None)
         self._resume_intake()
         self._plan()
 

@@ -75,6 +75,7 @@ REASONS = {
     416: "Range Not Satisfiable",
 }
 HOST = "127.0.0.1:40000"  # stands for the host of which only the length counts
+OUT_OF_RANGE = 4416  # WebSocket close codes of our own: 4000 and the HTTP status
 DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 SERVER = "pushpull-lab"
 
@@ -151,6 +152,8 @@ class JsonStream:
             return f'{{"publish":{records(message.messages, text)}{order}}}'
         if isinstance(message, Accepted):
             return f'{{"accepted":{message.sequence}}}'
+        if isinstance(message, OutOfRange):
+            return refusal(message)
         if isinstance(message, Subscribe):
             offset = "null" if message.offset is None else message.offset
             return f'{{"subscribe":{message.consumer},"offset":{offset}{_of(message.epoch)}}}'
@@ -175,6 +178,8 @@ class JsonStream:
         if "subscribe" in data:
             start = _optional(data.get("offset"), "offset")
             return Subscribe(whole(data["subscribe"], "subscribe"), start, epoch)
+        if "error" in data:
+            return parse_refusal(data, consumer)
         raise BadRequest(400, "a frame holds offset and records, ack, publish or subscribe")
 
 
@@ -226,8 +231,7 @@ class PullFormat:
                 return HttpResponse(304, tag)
             return HttpResponse(200, {**JSON, **tag}, f'{{"end":{message.end}}}'.encode())
         if isinstance(message, OutOfRange):
-            valid = f'"start":{message.start},"end":{message.end},"epoch":{message.epoch}'
-            return HttpResponse(416, JSON, f'{{"error":"offset out of range",{valid}}}'.encode())
+            return HttpResponse(416, JSON, refusal(message).encode())
         if isinstance(message, Found):
             found = f'{{"offset":{message.offset},"epoch":{message.epoch}}}'
             return HttpResponse(200, JSON, found.encode())
@@ -252,10 +256,9 @@ class PullFormat:
         if status not in (200, 416):
             raise BadRequest(status, f"unexpected answer {status}")
         data = parse_json(response.body)
-        epoch = whole(data.get("epoch", 0), "epoch")
         if status == 416:
-            valid = whole(data.get("start"), "start"), whole(data.get("end"), "end")
-            return OutOfRange(who, *valid, epoch)
+            return parse_refusal(data, who)
+        epoch = whole(data.get("epoch", 0), "epoch")
         offset = whole(data.get("offset"), "offset")
         if isinstance(asked, Seek):
             return Found(who, offset, epoch)
@@ -300,6 +303,18 @@ class PushFormat:
         text = response.headers.get("Retry-After") if response.status == 429 else None
         wait = seconds(text, "Retry-After") if text else 0.0
         return Nack(*delivery, wait, asked.epoch)
+
+
+def refusal(message: OutOfRange) -> str:
+    """Return the JSON that says which offsets there are."""
+    valid = f'"start":{message.start},"end":{message.end},"epoch":{message.epoch}'
+    return f'{{"error":"offset out of range",{valid}}}'
+
+
+def parse_refusal(data: Mapping[str, Any], consumer: int) -> OutOfRange:
+    """Return what such JSON says."""
+    valid = whole(data.get("start"), "start"), whole(data.get("end"), "end")
+    return OutOfRange(consumer, *valid, whole(data.get("epoch", 0), "epoch"))
 
 
 def position(offset: int, epoch: int) -> str:

@@ -14,6 +14,7 @@ from lab.messages import (
     Deliver,
     Disconnect,
     Message,
+    OutOfRange,
     Publish,
     Records,
     Role,
@@ -126,7 +127,8 @@ class Source(Actor):
 class Broker(Actor):
     """The broker, or the sender inside a source.
 
-    `accept` answers the producer, `cut_off` ends the connection of a consumer.
+    `accept` answers the producer, `cut_off` ends the connection of a consumer, and `refuse` answers one
+    that asked for an offset that is not there.
     """
 
     site: Site
@@ -141,6 +143,7 @@ class Broker(Actor):
         self.fate = site.views("fate")
         self.accept: Callable[[Accepted], None] = _unconnected
         self.cut_off: Callable[[int], None] = lambda consumer: None
+        self.refuse: Callable[[OutOfRange], None] = lambda message: self.send(message)
 
     def subscribe(self, message: Subscribe) -> None:
         """Take on a consumer that opened a stream."""
@@ -179,6 +182,8 @@ class Broker(Actor):
                 settle(self.site, self.fate[output.consumer], output)
             elif kind is Disconnect:
                 self.cut_off(output.consumer)
+            elif kind is OutOfRange:
+                self.refuse(output)
             else:
                 if kind is Status:
                     self.site.counters["empty_replies"] += not output.changed

@@ -12,9 +12,9 @@ from lab.engines.loopback.job import Links, delivery
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.messages import Deliver, Disconnected, Subscribe
+from lab.messages import Deliver, Disconnected, Message, OutOfRange, Subscribe
 from lab.strategies import Stream
-from lab.wire.formats import Payloads, parse_position, position, whole
+from lab.wire.formats import JSON, JsonStream, Payloads, parse_position, position, refusal, whole
 
 
 class EventSource:
@@ -26,8 +26,10 @@ class EventSource:
         self.form = wire.format
         self.text = Payloads(site.messages.size.tolist())
         self.outlets: dict[int, Outlet] = {}
+        self.refused: dict[int, OutOfRange] = {}  # who is about to be told
         broker.send = self.send
         broker.cut_off = self.cut_off
+        broker.refuse = self.refuse
         server.route("GET", "/events", self._serve)
 
     def send(self, message: Any) -> None:
@@ -39,6 +41,9 @@ class EventSource:
     def cut_off(self, consumer: int) -> None:
         if consumer in self.outlets:
             self.outlets.pop(consumer).abort()
+
+    def refuse(self, message: OutOfRange) -> None:
+        self.refused[message.consumer] = message
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         who = whole(request.query.get("consumer", 0), "consumer")
@@ -54,12 +59,15 @@ class EventSource:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         self.site.limit_buffers(request.transport)
-        await response.prepare(request)
         self.cut_off(who)  # a newer request takes the place of an older one
         outlet = Outlet(self.broker, who, response.write, request.transport)
         self.outlets[who] = outlet
         try:
             self.broker.subscribe(Subscribe(who, offset, epoch))
+            if who in self.refused:
+                why = refusal(self.refused.pop(who))
+                return web.Response(status=416, headers=JSON, body=why.encode())
+            await response.prepare(request)
             await outlet.run()
         except (ConnectionError, TimeoutError):
             outlet.abort()  # the client left, or stopped reading
@@ -98,14 +106,16 @@ class EventListener:
         self.site.run(self._listen(message))
 
     async def _listen(self, first: Subscribe) -> None:
+        ended: Message = Disconnected(self.consumer.index)
         try:
-            await self._read(first)
+            ended = await self._read(first) or ended
         except (aiohttp.ClientError, OSError):
             pass
         self.content = None
-        self.consumer.handle(Disconnected(self.consumer.index))
+        self.consumer.handle(ended)
 
-    async def _read(self, first: Subscribe) -> None:
+    async def _read(self, first: Subscribe) -> Message | None:
+        """Read to the end, or return why there is nothing to read."""
         if self.session is None:
             await self.connect()
         assert self.session is not None
@@ -119,6 +129,8 @@ class EventListener:
         with self.site.dials():
             opened = await self.session.get(url, headers=headers)
         async with opened as response:
+            if response.status == 416:
+                return JsonStream().decode(await response.text(), self.consumer.index)
             response.raise_for_status()
             self.site.counters["bytes_out"] += head_bytes(response)
             self.content, self.taken, rest = response.content, 0, b""
@@ -130,6 +142,7 @@ class EventListener:
                 *events, rest = (rest + chunk).split(b"\n\n")
                 for event in events:
                     await self._take(event.decode())
+        return None
 
     async def _take(self, event: str) -> None:
         message = self.form.decode(event)

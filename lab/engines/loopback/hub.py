@@ -12,9 +12,9 @@ from lab.engines.loopback.keepalive import CountingServer, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.websocket import converse, text_of
-from lab.messages import Accepted, Ack, Disconnected, Nack, Publish, Subscribe
+from lab.messages import Accepted, Ack, Disconnected, Nack, OutOfRange, Publish, Subscribe
 from lab.strategies import Stream
-from lab.wire.formats import BadRequest, JsonStream, Payloads, websocket_size
+from lab.wire.formats import OUT_OF_RANGE, BadRequest, JsonStream, Payloads, websocket_size
 
 UNSUPPORTED_DATA = 1003  # WebSocket close code for input that is not understood
 
@@ -28,6 +28,7 @@ class WebSocketHub:
         self.form = wire.format if wire else JsonStream()
         self.text = Payloads(site.messages.size.tolist())
         self.outlets: dict[int, Outlet] = {}
+        self.refused: dict[int, OutOfRange] = {}  # who is about to be told
         self.producer: Outlet | None = None
         self.publisher: ServerConnection | None = None
         self.port = port
@@ -36,6 +37,7 @@ class WebSocketHub:
         if wire:
             broker.send = self.send
             broker.cut_off = self.cut_off
+            broker.refuse = self.refuse
 
     async def listen(self) -> int:
         options = settings.WEBSOCKET | counting(CountingServer, self.site.ping_interval)
@@ -57,6 +59,9 @@ class WebSocketHub:
     def cut_off(self, consumer: int) -> None:
         if consumer in self.outlets:
             self.outlets.pop(consumer).abort()
+
+    def refuse(self, message: OutOfRange) -> None:
+        self.refused[message.consumer] = message
 
     async def close(self) -> None:
         if self.server:
@@ -112,11 +117,21 @@ class WebSocketHub:
         self.outlets[who] = outlet
         try:
             self.broker.subscribe(first)
-            await converse(connection, outlet, self._read_acks(connection, who))
+            if who in self.refused:
+                await self._refuse(connection, self.refused.pop(who))
+            else:
+                await converse(connection, outlet, self._read_acks(connection, who))
         finally:
             if self.outlets.get(who) is outlet:
                 del self.outlets[who]
                 self.broker.handle(Disconnected(who))
+
+    async def _refuse(self, connection: ServerConnection, why: OutOfRange) -> None:
+        """Say in a last frame which offsets there are, and close."""
+        frame = self.form.encode(why, self.text)
+        self.site.counters["bytes_out"] += websocket_size(len(frame), masked=False)
+        await connection.send(frame)
+        await connection.close(OUT_OF_RANGE, "offset out of range")
 
     async def _read_acks(self, connection: ServerConnection, who: int) -> None:
         async for frame in connection:

@@ -18,7 +18,7 @@ from lab.engines.loopback.keepalive import CountingClient, counting
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.messages import Accepted, Deliver, Disconnected, Subscribe, Writable
+from lab.messages import Accepted, Deliver, Disconnected, OutOfRange, Subscribe, Writable
 from lab.strategies import Stream
 from lab.wire.formats import BadRequest, JsonStream, Payloads
 
@@ -118,6 +118,7 @@ class WebSocketListener:
         self.port = 0
         self.connection: ClientConnection | None = None
         self.outlet: Outlet | None = None
+        self.refusal: OutOfRange | None = None  # if the broker does not have what was asked for
         consumer.send = self.send
 
     def aim(self, links: Links) -> None:
@@ -153,14 +154,23 @@ class WebSocketListener:
                 self.send(first)
 
     async def _stay(self, connection: ClientConnection, outlet: Outlet) -> None:
+        self.refusal = None
         await converse(connection, outlet, self._listen(connection))
-        self.consumer.handle(Disconnected(self.consumer.index))
+        index = self.consumer.index
+        if self.refusal is None:
+            self.consumer.handle(Disconnected(index))
+        else:
+            await connection.close()
+            self.consumer.handle(self.refusal._replace(consumer=index))
 
     async def _listen(self, connection: ClientConnection) -> None:
         consumer, decode = self.consumer, self.form.decode
         async for frame in connection:
             message = decode(text_of(frame))
-            assert isinstance(message, Deliver)
+            if not isinstance(message, Deliver):
+                assert isinstance(message, OutOfRange)
+                self.refusal = message
+                return
             consumer.take(message._replace(consumer=consumer.index))
             if not consumer.role.accepting:
                 await consumer.accepts()

@@ -17,6 +17,7 @@ from lab.messages import (
     Deliver,
     Disconnect,
     Message,
+    OutOfRange,
     Publish,
     Records,
     Save,
@@ -294,6 +295,11 @@ class Broker(Actor):
             connection = self.consumers[output.consumer].connection
             assert connection is not None
             connection.break_off(now)
+            return now
+        if kind is OutOfRange and kind not in self.quotes:  # like a subscription, it has no price
+            connection = self.consumers[output.consumer].connection
+            assert connection is not None
+            connection.refuse(output, now)
             return now
         if kind is Committed:
             self._acknowledge(output, now)

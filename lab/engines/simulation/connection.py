@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import ARRIVAL
-from lab.messages import Ack, Deliver, Disconnected, Nack, Subscribe, Writable
+from lab.messages import Ack, Deliver, Disconnected, Nack, OutOfRange, Subscribe, Writable
 
 if TYPE_CHECKING:
     from lab.engines.simulation.actor import Actor
@@ -149,6 +149,10 @@ class Connection:
             self.greeted = False
             self.number += 1
             broker.loop.add(at, ARRIVAL, Greeting(broker, first, next(self.ranks), self))
+
+    def refuse(self, why: OutOfRange, now: int) -> None:
+        """Tell who opened a stream that the broker does not have what it asked for."""
+        self._tell(self.dialler, why, now + self.there.delay)
 
     def _tell(self, actor: "Actor", message: Any, at: int) -> None:
         if actor.alive:
