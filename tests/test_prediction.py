@@ -27,6 +27,7 @@ from lab import (
     predict,
 )
 from lab.engines import common
+from lab.faults import ConsumerCrash
 from lab.physics import Calibrated, Cost, LinkPhysics, LoopCosts, Physics, StreamCosts
 from lab.prediction import limits
 from lab.prediction import show as tables
@@ -115,6 +116,13 @@ def test_the_busiest_core_limits_and_has_the_names_of_its_sides() -> None:
     assert 1 / 6e-4 < broker.rate.value < 1.1 / 4e-4  # it reads and sends, in one or two turns
     assert both.resource == Resource("core", "CPU of source and target")
     assert 0.03 < broker.utilisation.value < 0.08
+
+
+def test_what_a_fault_loses_does_not_count_as_too_much_load() -> None:
+    calm = scenario(rate=250, work=0.001)
+    crashed = calm.model_copy(update={"faults": [ConsumerCrash(at=0.1, duration=0.2)]})
+    assert outlook(crashed).saturation.rate.value == outlook(calm).saturation.rate.value
+    assert "what goes wrong" in predict(crashed, limits=False).caveats[1]
 
 
 def test_what_costs_nothing_is_not_limited() -> None:

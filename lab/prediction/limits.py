@@ -80,6 +80,11 @@ def _duration(age: timedelta) -> str:
 def _of_setting(scenario: Scenario) -> Iterator[str]:
     if scenario.processes == "one":
         yield "source, broker and target share one process, which calibration does not measure"
+    if scenario.faults or scenario.poison:
+        yield (
+            "latency is that with what goes wrong, of the messages that are delivered; the load that"
+            " saturates is that without"
+        )
     if scenario.speed_up > 1:
         yield (
             f"predicted at the scenario's own pace: a measured run is {scenario.speed_up:,g} times"

@@ -112,11 +112,15 @@ class Rehearsal:
         return estimate([figure(run) for run in self.central], [figure(run) for run in self.likely])
 
     def saturation(self) -> Saturation:
-        """Search for the load that saturates, with the central costs and some of the others."""
+        """Search for the load that saturates, with the central costs and some of the others.
+
+        It is that of a calm system: what a fault loses is no sign that too much was offered.
+        """
         core_seconds = float(np.median([run.core_seconds for run in self.central]))
-        guess = first_guess(self.scenario, self.strategy, core_seconds)
+        calm = self.scenario.model_copy(update={"faults": [], "poison": []})
+        guess = first_guess(calm, self.strategy, core_seconds)
         physics = [self.physics] * SEARCHES + [self._other(i) for i in range(LIKELY_SEARCHES)]
-        found = list(self._searches(physics, guess))
+        found = list(self._searches(calm, physics, guess))
         first, rates = found[0], [load.throughput if load else math.nan for load in found]
         if first is None:
             return UNKNOWN
@@ -129,13 +133,15 @@ class Rehearsal:
             used = self.estimate(lambda run: run.busy.get(resource, math.nan))
         return Saturation(resource, rate, used)
 
-    def _searches(self, costs: list[Physics], guess: float) -> Iterator[Load | None]:
+    def _searches(
+        self, scenario: Scenario, costs: list[Physics], guess: float
+    ) -> Iterator[Load | None]:
         """Search with each of `costs`, from `guess` and then from a little above what was found."""
-        transit, _ = empty_system(self.scenario, self.strategy, self.physics)
+        transit, _ = empty_system(scenario, self.strategy, self.physics)
         transit = 0.0 if math.isnan(transit) else transit  # too slow for the scenario's drain
         for index, physics in enumerate(costs):
             self.step(CENTRAL + LIKELY + index)
-            found = saturate(self.scenario, self.strategy, physics, guess, transit, index)
+            found = saturate(scenario, self.strategy, physics, guess, transit, index)
             if found:
                 guess = 1.08 * found.throughput
             yield found
