@@ -74,6 +74,10 @@ def compare(
 
     Every trace is checked. Raises `MeasurementError` if a measured run fails.
     """
+    if "loopback" in engines:
+        from lab.engines.loopback.processes import guard  # needs sockets, which simulation does not
+
+        guard()
     notes = [*scenario.warnings(), *(f"what goes wrong: {fault}" for fault in scenario.faults)]
     if not isinstance(costs, Calibrated):
         costs = Calibrated(costs, {}) if costs else reference()
@@ -85,6 +89,7 @@ def compare(
         runs += _simulated(scenario, costs.physics, progress)
     if "loopback" in engines:
         runs += _measured(scenario, progress, port)
+        notes += disturbance(runs)
     if scenario.speed_up > 1 and "loopback" in engines:
         notes.append(_sped_up(scenario.speed_up))
     foretold = _foretold(scenario, costs.physics) if "theory" in engines else []
@@ -124,6 +129,21 @@ def _measured(scenario: Scenario, progress: Progress, port: int) -> list[Run]:
                 runs[i].traces.append(session.measure(scenario, strategy, replication))
     progress("measured", steps, steps)
     return runs
+
+
+def disturbance(runs: Sequence[Run]) -> Iterator[str]:
+    """Say how many measured runs other work on the machine disturbed, if it did any."""
+    found = [
+        machine.disturbed(trace.manifest.get("background"))
+        for run in runs
+        if run.engine == "loopback"
+        for trace in run.traces
+    ]
+    if any(found):
+        yield (
+            f"{sum(found)} of {len(found)} measured runs were disturbed by other work on this machine:"
+            " they may be slower than on a quiet one"
+        )
 
 
 def _foretold(scenario: Scenario, costs: Physics) -> list[Result]:

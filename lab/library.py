@@ -52,6 +52,11 @@ def _from_script(path: Path) -> Scenario:
     scenario = _run_script(path).get("scenario")
     if not isinstance(scenario, Scenario):
         raise InvalidInput(f"{path}: scenario: missing; need scenario = Scenario(...)")
+    return named(scenario, path)
+
+
+def named(scenario: Scenario, path: Path) -> Scenario:
+    """Return `scenario` with the name of its file, unless it has been given one."""
     if "name" in scenario.model_fields_set:
         return scenario
     return scenario.model_copy(update={"name": _name(path)})

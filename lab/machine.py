@@ -1,4 +1,4 @@
-"""What this machine is called in manifests, and what tells two machines apart."""
+"""What this machine is called in manifests, what tells two apart, and when it was too busy."""
 
 import os
 import platform
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.engines import common
+
+MOST_STOLEN = 0.01  # of the cores' time, by the host
+MOST_OTHER = 0.05  # of the cores' time, by other processes
 
 
 def name() -> str:
@@ -27,6 +30,16 @@ def differences(manifest: Mapping[str, Any]) -> Iterator[str]:
     ]
     if others:
         yield f"calibrated with other versions: {'; '.join(others)}"
+
+
+def disturbed(background: Mapping[str, float] | None) -> bool:
+    """Say whether too much else went on during a run; unknown counts as calm.
+
+    The limits are fixed: 1 % of the cores' time stolen by the host, 5 % used by other processes.
+    """
+    if background is None:
+        return False
+    return background["stolen"] > MOST_STOLEN or background["other"] > MOST_OTHER
 
 
 def _processor() -> str:

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from builders import trace, undelivered
 from rich.console import Console
 
+from lab.compare import disturbance
 from lab.files import whole_file
 from lab.metrics import Interval, Result, Run, summarise_run
 from lab.report.document import write
@@ -85,6 +87,16 @@ def test_fates_are_told_unless_all_were_delivered():
     assert fates(Result("x", "simulation", offered=1200, fates={"delivered": 1200})) == "all 1,200"
     text = fates(Result("x", "simulation", offered=1204, fates=several, duplicates=2))
     assert text == "1,200 of 1,204; 3 dropped; 1 dead lettered; 2 repeated"
+
+
+def test_disturbed_runs_are_counted_in_a_note():
+    runs = make_runs()
+    assert not list(disturbance(runs))
+    busy = {"background": {"other": 0.5, "stolen": 0.0}}
+    first, *others = runs[1].traces
+    runs[1].traces[:] = [replace(first, manifest=first.manifest | busy), *others]
+    [note] = disturbance(runs)
+    assert note.startswith("1 of 6 measured runs")
 
 
 def test_notes_tell_each_warning_once():

@@ -72,6 +72,38 @@ def test_every_strategy_of_the_scenarios_is_known_to_theory() -> None:
     assert used <= set(FORMS)
 
 
+NAMELESS = """
+from lab import Periodic, Scenario, ShortPoll, Workload, main
+
+workload = Workload(arrivals=Periodic(rate=50), duration=0.2)
+scenario = Scenario(workload=workload, strategies=[ShortPoll()], replications=1)
+main(scenario)
+"""
+
+
+def alone(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script by itself."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_report_of_a_script_is_called_like_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NAMELESS, encoding="utf-8")
+    assert alone("mine.py", "--engine", "simulation", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "results" / "mine" / "report.html").is_file()
+
+
+def test_a_script_that_measures_on_import_is_told_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NAMELESS, encoding="utf-8")
+    done = alone("mine.py", "--engine", "loopback", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_script_runs_by_itself(tmp_path: Path) -> None:
     script = library.folder() / "rare_updates.py"
     arguments = ["--quick", "--engine", "theory", "--engine", "simulation", "--out", "here"]

@@ -9,11 +9,10 @@ import numpy as np
 from lab.calibration import plan
 from lab.calibration.figures import Figures, figures
 from lab.compare import Progress, silent
+from lab.machine import disturbed
 from lab.scenario import Scenario
 from lab.trace import Trace
 
-MOST_STOLEN = 0.01  # of the cores' time, by the host
-MOST_OTHER = 0.05  # of the cores' time, by other processes
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
 ALONE = 2e-3  # seconds since the message before, so that the source is not busy with it
 FEWEST = 20  # such messages in a run
@@ -37,16 +36,6 @@ class Sample:
     @property
     def calm(self) -> bool:
         return not disturbed(self.background)
-
-
-def disturbed(background: Mapping[str, float] | None) -> bool:
-    """Say whether too much else went on during a run; unknown counts as calm.
-
-    The limits are fixed: 1 % of the cores' time stolen by the host, 5 % used by other processes.
-    """
-    if background is None:
-        return False
-    return background["stolen"] > MOST_STOLEN or background["other"] > MOST_OTHER
 
 
 def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,10 @@ from lab.engines.loopback import settings, side
 
 ANSWER_DEADLINE = 30.0
 CLOSE_DEADLINE = 2.0
+UNGUARDED = (
+    78  # exit status of a side whose script, on being imported by it, would start sides itself
+)
+NEEDS_GUARD = 'a script that measures does so below `if __name__ == "__main__":`'
 
 
 class Process(NamedTuple):
@@ -34,6 +39,16 @@ class Process(NamedTuple):
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
+
+
+def guard() -> None:
+    """End this process if it is a side that is still importing the script of the session.
+
+    To be called before anything that takes long: a script that measures without asking whether it is
+    the main program would do all of it once more in each side.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(UNGUARDED)
 
 
 class Processes:
@@ -114,6 +129,7 @@ class Processes:
             spare.kill()
 
     def _spawn(self, name: str) -> Process:
+        guard()
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
         core = settings.core_of(name) if self.pinned else None
@@ -131,7 +147,7 @@ class Processes:
         try:
             self.sides[name].pipe.send(message)
         except OSError:
-            raise common.MeasurementError(f"{name}: the process ended") from None
+            raise common.MeasurementError(f"{name}: {self._end_of(name)}") from None
 
     def answer(self, name: str) -> Any:
         """Return what a side answers; raises `MeasurementError` if it does not, or has failed."""
@@ -143,10 +159,19 @@ class Processes:
                 raise common.MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
             answer = pipe.recv()
         except (EOFError, OSError):
-            raise common.MeasurementError(f"{name}: the process ended") from None
+            raise common.MeasurementError(f"{name}: {self._end_of(name)}") from None
         if isinstance(answer, Exception):
             raise common.MeasurementError(f"{name}: {answer}") from answer
         return answer
+
+    def _end_of(self, name: str) -> str:
+        """Say why the process of a side is no longer there, as far as its exit status tells."""
+        side = self.sides.get(name)
+        if side is not None:
+            side.process.join(CLOSE_DEADLINE)
+            if side.process.exitcode == UNGUARDED:
+                return NEEDS_GUARD
+        return "the process ended"
 
 
 @contextmanager
