@@ -221,6 +221,13 @@ def test_lag_has_a_line_for_each_consumer():
     assert len(axes.lines) == 2
 
 
+def test_the_highest_lag_is_seen_in_whichever_panel_it_is():
+    low, high = made_by(LongPoll()), made_by(ShortPoll(interval=0.5))
+    figure = plots.lag([low, high])
+    tops = [max(line.get_ydata().max() for line in axes.lines) for axes in figure.axes[:2]]
+    assert tops[0] < tops[1] <= figure.axes[1].get_ylim()[1]
+
+
 def test_shaded_faults_have_an_entry_in_the_legend():
     run = made_by(LongPoll())
     assert "fault" not in texts_of(plots.lag([run]))

@@ -32,6 +32,8 @@ def lag(runs: Sequence[Run | Trace]) -> Figure:
     looks = style.looks(f"lag of consumer {c}" if most > 1 else "lag" for c in range(most))
     for trace, axes in zip(traces, grid, strict=True):
         _panel(axes, trace, looks)
+    for axes in grid:  # not before all is drawn: it ends the search for the top of a shared axis
+        axes.set_ylim(bottom=0)
     style.headline(figure, "How far behind is each consumer, and where do messages wait?")
     for axes in grid[-MOST_COLUMNS:]:
         axes.set_xlabel("time since the start (s)", fontsize=style.LABEL)
@@ -80,4 +82,3 @@ def _panel(axes: Axes, trace: Trace, looks: dict[str, style.Look]) -> None:
         axes.step(at, behind, where="post", color=look.colour, linestyle=line, linewidth=1.8)
     style.dress(axes)
     style.name_panel(axes, trace)
-    axes.set_ylim(bottom=0)
