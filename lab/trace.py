@@ -131,6 +131,12 @@ class Trace:
     def __len__(self) -> int:
         return len(self.message)
 
+    def __repr__(self) -> str:
+        """Return what was run and how many rows it has; the columns are too long to print."""
+        told = self.manifest.get("strategy", "?"), self.manifest.get("engine", "?")
+        delivered = int(np.count_nonzero(self.fate == Fate.DELIVERED))
+        return f"<Trace of {told[0]}, {told[1]}: {len(self):,} rows, {delivered:,} delivered>"
+
     @property
     def latency(self) -> Floats:
         """Seconds from the intended time to the end of the work."""

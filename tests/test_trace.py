@@ -53,6 +53,11 @@ def total(parts: dict[str, Any]) -> Any:
     return sum(parts.values())
 
 
+def test_a_printed_trace_is_a_line(simulated: Trace) -> None:
+    assert f"{len(simulated)} rows" in repr(simulated)
+    assert len(repr(simulated)) < 120
+
+
 def test_parts_add_up_to_the_latency(simulated: Trace) -> None:
     parts = simulated.parts()
     assert list(parts) == list(PARTS)
