@@ -179,8 +179,10 @@ class Calibrated(NamedTuple):
 
 def load(path: Path) -> Calibrated:
     """Return the physics in a calibration file, with its manifest; raises `InvalidInput`."""
+    if not path.is_file():
+        raise InvalidInput(f"{path}: not a file that can be read")
     try:
-        data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         data = None
     return read(data, str(path))

@@ -120,6 +120,13 @@ def test_another_seed_gives_other_figures(shell: Shell) -> None:
     assert one.out == again.out != two.out
 
 
+def test_strategies_can_be_chosen_by_name(shell: Shell) -> None:
+    named = ("ShortPoll(interval=0.02)", "Webhook(concurrency=2, ack_on=receipt)")
+    chosen = [part for name in named for part in ("--strategy", name)]
+    answer = shell("simulate", "--quick", "--replications", "1", *chosen, "--json")
+    assert [r["strategy"] for r in json.loads(answer.out)["results"]] == list(named)
+
+
 def test_settings_and_replications_count(shell: Shell) -> None:
     answer = shell(
         *("simulate", "poll_interval", "--quick", "--json", "--replications", "1"),

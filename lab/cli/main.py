@@ -30,6 +30,7 @@ from lab.report.aftermath import grids, terminal
 from lab.report.table import table
 from lab.scenario import Scenario, override
 from lab.strategies import STRATEGIES
+from lab.strategies.reading import called
 from lab.validation import show as validation_tables
 from lab.validation import validate
 
@@ -66,6 +67,15 @@ Settings = Annotated[
         metavar="FIELD=VALUE",
         help="Change a field, as workload.arrivals.rate=200, strategy.interval=0.2 (of every"
         " strategy that has it) or strategy.ShortPoll.interval=0.2. May be repeated.",
+    ),
+]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="Face the workload with this strategy, as Webhook or 'ShortPoll(interval=0.2)', and not"
+        " with the scenario's own. May be repeated.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write report and traces.")]
@@ -122,6 +132,7 @@ def compare_command(
     scenario: ScenarioName = library.DEFAULT,
     quick: Quick = False,
     seed: Seed = None,
+    strategies: Strategies = None,
     settings: Settings = None,
     replications: Replications = None,
     engine: Engines = None,
@@ -135,7 +146,7 @@ def compare_command(
     Writes report.html, report.md, results.json, figures and traces to DIR, by default
     results/SCENARIO.
     """
-    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    chosen = _prepare(library.find(scenario), quick, seed, strategies, settings, replications)
     folder = out or Path("results") / chosen.name
     _compare(chosen, engine or list(ENGINES), folder, as_json, port, calibration_file)
 
@@ -145,6 +156,7 @@ def simulate_command(
     scenario: ScenarioName = library.DEFAULT,
     quick: Quick = False,
     seed: Seed = None,
+    strategies: Strategies = None,
     settings: Settings = None,
     replications: Replications = None,
     out: Out = None,
@@ -152,7 +164,7 @@ def simulate_command(
     calibration_file: Calibration = None,
 ) -> None:
     """Simulate a scenario in virtual time. Writes a report only if DIR is given."""
-    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    chosen = _prepare(library.find(scenario), quick, seed, strategies, settings, replications)
     _compare(chosen, ["simulation"], out, as_json, None, calibration_file)
 
 
@@ -161,6 +173,7 @@ def measure_command(
     scenario: ScenarioName = library.DEFAULT,
     quick: Quick = False,
     seed: Seed = None,
+    strategies: Strategies = None,
     settings: Settings = None,
     replications: Replications = None,
     out: Out = None,
@@ -168,7 +181,7 @@ def measure_command(
     port: Port = None,
 ) -> None:
     """Measure a scenario with real connections on 127.0.0.1. Writes a report only if DIR is given."""
-    chosen = _prepare(library.find(scenario), quick, seed, settings, replications)
+    chosen = _prepare(library.find(scenario), quick, seed, strategies, settings, replications)
     _compare(chosen, ["loopback"], out, as_json, port)
 
 
@@ -177,6 +190,7 @@ def predict_command(
     scenario: ScenarioName = library.DEFAULT,
     quick: Quick = False,
     seed: Seed = None,
+    strategies: Strategies = None,
     settings: Settings = None,
     as_json: Json = False,
     calibration_file: Calibration = None,
@@ -185,7 +199,7 @@ def predict_command(
 
     Says which resource limits each strategy, and where the promise ends.
     """
-    chosen = _prepare(library.find(scenario), quick, seed, settings, None)
+    chosen = _prepare(library.find(scenario), quick, seed, strategies, settings, None)
     with stoppable() as report:
         forecast = predict(chosen, costs(calibration_file), report)
     if as_json:
@@ -298,10 +312,11 @@ def _prepare(
     scenario: Scenario,
     quick: bool,
     seed: int | None,
+    strategies: list[str] | None,
     settings: list[str] | None,
     replications: int | None,
 ) -> Scenario:
-    chosen = override(scenario, settings or [])
+    chosen = override(_facing(scenario, strategies or []), settings or [])
     if seed is not None:
         chosen = override(chosen, [f"workload.seed={seed}"])
     if quick:
@@ -309,6 +324,18 @@ def _prepare(
     if replications is not None:
         chosen = override(chosen, [f"replications={replications}"])
     return chosen
+
+
+def _facing(scenario: Scenario, names: list[str]) -> Scenario:
+    """Return `scenario` with the strategies of those names instead of its own, if there are any."""
+    if not names:
+        return scenario
+    try:
+        chosen = [called(name, scenario.strategies) for name in names]
+    except InvalidInput as error:
+        raise InvalidInput(f"--strategy {error}") from None
+    fields = {name: getattr(scenario, name) for name in scenario.model_fields_set}
+    return Scenario.read(fields | {"strategies": chosen}, "--strategy")
 
 
 def _compare(
@@ -380,13 +407,19 @@ def _first_line(text: str | None) -> str:
 def run_scenario(scenario: Scenario) -> None:
     """Run `compare` on `scenario` with the options on the command line of a script."""
     script = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
+    if Path(sys.argv[0]).suffix == ".py":
+        scenario = library.named(scenario, Path(sys.argv[0]))
 
     @script.command(help=scenario.question)
     def command(
         quick: Quick = False,
         seed: Seed = None,
+        strategies: Strategies = None,
         settings: Settings = None,
         replications: Replications = None,
         engine: Engines = None,
@@ -395,7 +428,7 @@ def run_scenario(scenario: Scenario) -> None:
         calibration_file: Calibration = None,
         port: Port = None,
     ) -> None:
-        chosen = _prepare(scenario, quick, seed, settings, replications)
+        chosen = _prepare(scenario, quick, seed, strategies, settings, replications)
         folder = out or Path("results") / chosen.name
         _compare(chosen, engine or list(ENGINES), folder, as_json, port, calibration_file)
 
