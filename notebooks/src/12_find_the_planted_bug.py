@@ -31,6 +31,10 @@ for letter, claim in hunt.CLAIMS.items():
 # `hunt.run("A")` runs program A on some 300 messages and returns the trace; faults follow the letter.
 # `hunt.run("A", sound=True)` runs it without the bug. `check(trace)` is the delivery checker of
 # lesson 8: it knows what each strategy promises under which fault, and lists what is broken.
+#
+# All runs of this lesson are simulated, since the bugs are planted into the program that runs this
+# notebook. Measured sources, brokers and consumers are programs of their own, which do not have them.
+# What is decided, rightly or wrongly, is decided by the same code in both.
 
 
 # %%

@@ -139,7 +139,7 @@ QUESTIONS: tuple[Question, ...] = (
         " work.",
         (
             "What is the mean latency at utilisation 0.8, in units of the work?",
-            "See the hockey stick: is it finite at 0.8? Is it small, even with constant work?",
+            "See the figure at 0.8: is the latency finite? Is it short, even with constant work?",
         ),
         {
             "b": "On average there is. Is there when five come at once?",
