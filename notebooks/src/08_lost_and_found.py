@@ -175,6 +175,10 @@ quiz.check("8.3", answer)
 for strategy in (late_ack, early_ack, after, before, each):
     print(f"{strategy.label}: {allowance(scenario, strategy)}")
 
+# %% [markdown]
+# `commit=each` is allowed one, too: the message at which the consumer was when it died is begun anew.
+# In a database the first beginning would be undone with its transaction.
+
 # %%
 quiz.ask("8.4")
 
