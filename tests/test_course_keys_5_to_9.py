@@ -18,6 +18,7 @@ from lab import (
     Retention,
     Scenario,
     Strategy,
+    Uniform,
     Webhook,
     WebSocketPush,
     Workload,
@@ -113,9 +114,11 @@ def test_slow_consumers() -> None:
 
 
 def test_lost_and_found() -> None:
-    crash = ConsumerCrash(at=0.4, duration=0.5)
-    killed = run(EVEN, WebSocketPush(), fault=crash, replications=3).runs[0]
-    judge("8.1", 100, [200, 50, 80, 320], run=killed)
+    behind = [SlowConsumer(at=0.6, duration=0.2, times=5), ConsumerCrash(at=0.8, duration=0.8)]
+    work = {"work": Uniform(low=0.001, high=0.005), "duration": 2.5, "seed": 8}
+    killed = run(STEADY.model_copy(update=work), WebSocketPush(), faults=behind).runs[0]
+    lost = float(np.mean([np.sum(trace.fate == Fate.LOST) for trace in killed.traces]))
+    judge("8.1", lost, [160, 2 * lost, lost / 2], run=killed)
     first = int(np.flatnonzero(killed.traces[0].fate == Fate.LOST)[0])
     judge("8.5", first, [first + 1, first - 1], honest=killed.traces[0])
     judge("8.4", 36, [20, 16, 35], bound=36.0)

@@ -54,7 +54,9 @@ print(f"it has the offsets {log.start} to {log.end - 1}")
 
 # %% [markdown]
 # Reading is: "give me up to three, from this offset on". It changes nothing in the log. To go back
-# (*seek*) is to ask for a lower offset. A point in time is an offset, too.
+# (*seek*) is to ask for a lower offset. A point in time is an offset, too. An offset that is not
+# there is refused, and the answer names those that are; the last of them is that of the next record
+# to come, which a reader that is up to date asks for.
 
 # %%
 print("from 8: ", list(log.read(8, 3)))
@@ -111,7 +113,8 @@ gap(predicted_seconds, "s", simulated=seconds["simulation"], measured=seconds["l
 show(plots.offsets([run.traces[0] for run in came.runs]))
 
 # %% [markdown]
-# The thick line is the end of the log, the thin one how far the consumer is. With a push and no log,
+# The thick line is how many messages have come to the broker (the end of its log, if it has one), the
+# thin one how far the consumer is. With a push and no log,
 # it stays below for ever by what it missed. With the log it climbs more steeply until it is at the end.
 #
 # ## Explain the gap
@@ -322,7 +325,9 @@ for axes, run in zip(figure.subplots(1, 2, sharey=True), shared.runs, strict=Tru
     plots.style.shade_faults(axes, trace)
     for number, (name, (colour, marker)) in enumerate(looks.items()):
         mine = trace.message % 6 == number
-        axes.scatter(trace.created[mine], trace.latency[mine], 30, colour, marker, label=name)
+        axes.scatter(
+            trace.created[mine], trace.latency[mine], 30, colour, marker=marker, label=name
+        )
     plots.style.dress(axes, "", "created at (s since the start)", "latency (s)")
     plots.style.name_panel(axes, trace)
 plots.style.headline(figure, "Who waits when a member dies?")
