@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -182,6 +183,23 @@ async def test_connections_that_ask_for_nothing_end() -> None:
                 with pytest.raises(ConnectionClosed):
                     while True:
                         assert "no subscription in 0.1 s" in await stream.recv()
+
+
+@on_loop
+async def test_of_too_many_connections_the_newest_end() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "CONNECTIONS", 2)
+        patch.setattr(limits, "LOOK", 0.05)
+        async with serving(Settings()) as server, AsyncExitStack() as stack:
+            clients = []
+            for _ in range(3):
+                clients.append(await stack.enter_async_context(Http(server.port)))
+                clients[-1].send("GET", "/")
+                assert (await clients[-1].reply()).status == 200
+            assert await clients.pop().reader.read() == b""
+            for client in clients:
+                client.send("GET", "/")
+                assert (await client.reply()).status == 200
 
 
 def subscribed(server: FeedServer) -> connect:

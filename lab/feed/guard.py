@@ -1,18 +1,14 @@
-"""Who may ask: the token, the Host, the Origin of a request; and connections that ask for nothing.
+"""Who may ask: the token, the Host, the Origin of a request.
 
 A web page cannot use the server: a browser names the page's origin, or a host that is not ours, if
 the page had its own name lead here.
 """
 
-import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-
-from lab.engines.loopback.http import HttpServer
-from lab.feed import limits
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -39,12 +35,10 @@ class Guard:
         self.names = (*LOCAL_NAMES, host, f"[{host}]")
         self.any_name = host in ALL_ADDRESSES
         self.token = token
-        self.heard: set[object] = set()  # connections that asked for something
 
     def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self.heard.add(request.protocol)
             self._check(request)
             return await handler(request)
 
@@ -67,21 +61,6 @@ class Guard:
             raise web.HTTPUnauthorized(
                 text="need Authorization: Bearer TOKEN\n", headers={"WWW-Authenticate": "Bearer"}
             )
-
-    async def watch(self, server: HttpServer) -> None:
-        """End connections that ask for nothing, and the newest if there are too many."""
-        since: dict[object, float] = {}
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(limits.LOOK)
-            assert server.runner is not None and server.runner.server is not None
-            there, now = server.runner.server.connections, loop.time()
-            since = {each: since.get(each, now) for each in there}
-            self.heard.intersection_update(there)
-            for count, each in enumerate(there):
-                late = each not in self.heard and now - since[each] > limits.FIRST_REQUEST
-                if (late or count >= limits.CONNECTIONS) and each.transport:
-                    each.transport.abort()
 
 
 def _same(given: str, token: str) -> bool:

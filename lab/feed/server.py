@@ -16,6 +16,7 @@ import numpy as np
 from aiohttp import web
 
 from lab.engines.loopback.http import HttpServer, body_of
+from lab.engines.loopback.watch import Patience
 from lab.feed import limits
 from lab.feed.answers import json_response, response_of
 from lab.feed.board import KEEP, Board, Place
@@ -65,14 +66,14 @@ class FeedServer:
         self.streams = Streams(self.board)
         self.group = Group(self.board, settings.keep)
         self.hooks = Webhooks(self.board, settings.allowed)
-        self.guard = Guard(settings.host, settings.token)
         self.server = HttpServer(
             self.place,
             settings.port,
             settings.host,
-            [self.guard.middleware()],
+            [Guard(settings.host, settings.token).middleware()],
             limits.BODY,
             limits.HTTP,
+            Patience(limits.FIRST_REQUEST, limits.LOOK, limits.CONNECTIONS),
         )
         self.port = 0
         self._add_routes()
@@ -97,7 +98,6 @@ class FeedServer:
 
     async def start(self) -> None:
         self.port = self.hooks.port = await self.server.listen()
-        self.place.run(self.guard.watch(self.server))
         if self.settings.source:
             self.place.run(publish_ticks(self.board, self.settings.source))
 

@@ -13,6 +13,7 @@ from lab.engines.loopback import settings
 from lab.engines.loopback.actor import Broker
 from lab.engines.loopback.job import Links
 from lab.engines.loopback.site import Site
+from lab.engines.loopback.watch import Patience, Watch
 from lab.engines.loopback.worker import Consumer
 from lab.messages import Disconnected, Nack, Subscribe
 from lab.strategies import Exchange
@@ -79,8 +80,8 @@ class Reports(Protocol):
 class HttpServer:
     """An aiohttp server, on loopback by default, for whatever routes are added to `app`.
 
-    A request reaches its handler if all `guards` let it pass. Every `settings.HEAD_DEADLINE` it cuts
-    off who connected before the last look and has not asked for anything yet.
+    A request reaches its handler if all `guards` let it pass. Who does not ask for anything for longer
+    than its `patience`, by default `settings.HEAD_DEADLINE`, is cut off.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class HttpServer:
         guards: Sequence[Any] = (only_local,),
         max_body: int | None = None,
         options: Mapping[str, Any] = settings.SERVER,
+        patience: Patience | None = None,
     ) -> None:
         self.site = site
         self.app = web.Application(
@@ -100,15 +102,14 @@ class HttpServer:
         self.port = port
         self.host = host
         self.options = options
-        self.heard: set[Any] = set()  # connections on which a request came
-        self.silent: set[Any] = set()  # those on which none had come at the last look
-        self.look: asyncio.TimerHandle | None = None
+        usual = Patience(settings.HEAD_DEADLINE, settings.HEAD_DEADLINE)
+        self.watch = Watch(patience or usual, self._connections)
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Have `handler` answer; a `BadRequest` is told as JSON."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.heard.add(request.protocol)
+            self.watch.heard.add(request.protocol)
             try:
                 return await handler(request)
             except BadRequest as error:
@@ -127,19 +128,12 @@ class HttpServer:
         self.runner = web.AppRunner(self.app, **self.options)
         await self.runner.setup()
         await settings.when_free(self._open)
-        self._cut_off_the_silent()
+        self.watch.start()
         return int(self.runner.addresses[0][1])
 
-    def _cut_off_the_silent(self) -> None:
+    def _connections(self) -> list[Any]:
         server = self.runner.server if self.runner else None
-        connections = set(server.connections) if server else set()
-        for each in self.silent & connections - self.heard:
-            if each.transport:
-                each.transport.abort()
-        self.heard &= connections
-        self.silent = connections - self.heard
-        loop = asyncio.get_running_loop()
-        self.look = loop.call_later(settings.HEAD_DEADLINE, self._cut_off_the_silent)
+        return server.connections if server else []
 
     async def _open(self) -> None:
         assert self.runner is not None
@@ -152,13 +146,11 @@ class HttpServer:
 
     def transports(self) -> list[Any]:
         """Return the open connections."""
-        server = self.runner.server if self.runner else None
-        found = [each.transport for each in server.connections] if server else []
+        found = [each.transport for each in self._connections()]
         return [transport for transport in found if transport is not None]
 
     async def close(self) -> None:
-        if self.look:
-            self.look.cancel()
+        self.watch.stop()
         if self.runner:
             await self.runner.cleanup()
 
