@@ -38,12 +38,15 @@ async def serving(
     work: float = 0.0,
     consumers: int = 1,
     retention: Retention | None = None,
+    socket_buffer: int = 0,
 ) -> AsyncIterator[tuple[Side, dict[str, int]]]:
     """Run the side `name`, whose servers listen and which connects to nobody; yield its ports too."""
     scenario = Scenario(workload=Workload(arrivals=Periodic(rate=1)), strategies=[strategy])
     messages = Messages(np.zeros(count), np.full(count, size, np.int32), np.full(count, work))
     place = layout(scenario, strategy)
-    side = Side(name, Job(strategy, place, messages, consumers, retention or Retention()))
+    keep = retention or Retention()
+    job = Job(strategy, place, messages, consumers, keep, socket_buffer=socket_buffer)
+    side = Side(name, job)
     try:
         ports = await side.listen()
         side.site.start = time.monotonic()

@@ -169,7 +169,7 @@ async def test_a_token_is_asked_for_on_every_path() -> None:
 @on_loop
 async def test_connections_that_ask_for_nothing_end() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "FIRST_REQUEST", 0.1)
+        patch.setattr(limits, "FIRST_REQUEST", 0.3)
         patch.setattr(limits, "FIRST_FRAME", 0.1)
         patch.setattr(limits, "LOOK", 0.05)
         async with serving(Settings()) as server:
@@ -350,7 +350,8 @@ async def test_bounds_of_how_many_there_are_at_once() -> None:
                 await ask_for(stream)
                 assert "1 streams" in error(await get(server, "/events"), 503)
             held = asyncio.ensure_future(get(server, "/records?offset=0&max_wait=30"))
-            await asyncio.sleep(0.1)
+            while server.board.slots:
+                await asyncio.sleep(0.01)
             assert "1 polls" in error(await get(server, "/records"), 503)
             post(server, 1)
             assert (await held).status == 200

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -89,17 +89,20 @@ def test_what_is_no_database_for_ticks(name: str, tmp_path: Path) -> None:
 
 
 class Memory:
-    """A store that keeps what it is told, and may be slow or fail."""
+    """A store that keeps what it is told once it may, or fails."""
 
     name = "memory"
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+        self.may.set()
+        self.asked = 0
         self.batches: list[tuple[str, list[int], int]] = []
         self.broken = False
 
     async def insert(self, feed: str, ticks: Sequence[Tick], cursor: int) -> int:
-        await asyncio.sleep(self.seconds)
+        self.asked += 1
+        await self.may.wait()
         if self.broken:
             raise StoreError("disk full")
         self.batches.append((feed, [tick.sequence for tick in ticks], cursor))
@@ -112,6 +115,11 @@ class Memory:
         pass
 
 
+async def until(true: Callable[[], object]) -> None:
+    while not true():
+        await asyncio.sleep(0.001)
+
+
 def event(sequence: int, feed: str = "a") -> Event:
     return Event(feed, sequence, {"symbol": "A", "price": 1.0, "time": 2.0})
 
@@ -119,11 +127,11 @@ def event(sequence: int, feed: str = "a") -> Event:
 @on_loop
 async def test_a_batch_is_written_when_it_is_full_or_old() -> None:
     store = Memory()
-    batcher = Batcher(store, size=3, linger=0.1)
+    batcher = Batcher(store, size=3, linger=0.3)
     for sequence in range(7):
         await batcher(event(sequence))
     assert store.batches == [("a", [0, 1, 2], 3), ("a", [3, 4, 5], 6)]
-    await asyncio.sleep(0.3)
+    await until(lambda: len(store.batches) > 2)
     assert store.batches[2:] == [("a", [6], 7)]
     await batcher(event(7))
     await batcher(Event("a", 8, "no tick"))
@@ -136,23 +144,30 @@ async def test_a_batch_is_written_when_it_is_full_or_old() -> None:
 @on_loop
 async def test_a_full_batch_waits_for_the_one_being_written() -> None:
     """So that the client stops reading, and memory is bounded, when the database is slow."""
-    store = Memory(seconds=0.1)
+    store = Memory()
+    store.may.clear()
     batcher = Batcher(store, size=2, linger=0.01)
     await batcher(event(0))
-    await asyncio.sleep(0.05)  # that is being written now
+    await until(lambda: store.asked)
     await batcher(event(1))
-    assert store.batches == []
-    await batcher(event(2))
+    full = asyncio.ensure_future(batcher(event(2)))
+    await asyncio.sleep(0.05)
+    assert store.asked == 1 and not full.done()
+    store.may.set()
+    await full
     assert [sequences for _, sequences, _ in store.batches] == [[0], [1, 2]]
 
 
 @on_loop
 async def test_one_who_is_cancelled_does_not_undo_a_write() -> None:
-    store = Memory(seconds=0.1)
+    store = Memory()
+    store.may.clear()
     batcher = Batcher(store, size=1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await batcher(event(0))
+    assert store.asked == 1
+    store.may.set()
     await batcher.close()
     assert store.batches == [("a", [0], 1)]
 
@@ -163,7 +178,8 @@ async def test_a_write_that_failed_in_the_background_is_told() -> None:
     batcher = Batcher(store, size=10, linger=0.01)
     store.broken = True
     await batcher(event(0))
-    await asyncio.sleep(0.1)
+    await until(lambda: store.asked)
+    await asyncio.sleep(0.01)
     with pytest.raises(StoreError, match="disk full"):
         await batcher(event(1))
 

@@ -13,6 +13,7 @@ from servers import Http, Reply, ask, on_loop, publish, serving
 
 from lab import HttpIngest, LongPoll, PollThenPull, ShortPoll, Webhook
 from lab.engines.loopback import settings
+from lab.engines.loopback.side import Side
 from lab.roles import Retention
 
 POSTED = b'{"offset":0,"records":[{"id":0},{"id":1}]}'
@@ -137,11 +138,16 @@ async def test_a_long_poll_is_answered_when_there_are_enough() -> None:
         assert ids(await http.reply()) == [0, 1]
 
 
+async def holding(side: Side) -> None:
+    while not side.broker.role.held:
+        await asyncio.sleep(0.01)
+
+
 @on_loop
 async def test_a_newer_poll_takes_the_place_of_a_held_one() -> None:
     async with serving(LongPoll()) as (side, ports), Http(ports["http"]) as older:
         older.send("GET", "/records?offset=0&max_wait=200")
-        await asyncio.sleep(0.1)
+        await holding(side)
         async with Http(ports["http"]) as newer:
             newer.send("GET", "/records?offset=0&max_wait=200")
             assert "newer request" in error(await older.reply(), 409)
@@ -154,7 +160,7 @@ async def test_a_client_that_leaves_while_its_poll_is_held() -> None:
     async with serving(LongPoll()) as (side, ports):
         async with Http(ports["http"]) as http:
             http.send("GET", "/records?offset=0&max_wait=200")
-            await asyncio.sleep(0.1)
+            await holding(side)
         publish(side, 0)
         assert ids(await ask(ports["http"], "GET", "/records?offset=0")) == [0]
 
@@ -227,7 +233,7 @@ async def test_a_body_that_is_too_large() -> None:
 @on_loop
 async def test_who_connects_and_says_nothing_is_cut_off() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "HEAD_DEADLINE", 0.1)
+        patch.setattr(settings, "HEAD_DEADLINE", 0.3)
         async with serving(ShortPoll()) as (_, ports):
             port = ports["http"]
             async with Http(port) as silent, Http(port) as slow, Http(port) as good:
@@ -237,7 +243,7 @@ async def test_who_connects_and_says_nothing_is_cut_off() -> None:
                 for idle in (silent, slow):
                     with suppress(ConnectionError):
                         assert await idle.reader.read() == b""
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.7)
                 good.send("GET", "/records?offset=0")  # who has asked may take its time
                 assert (await good.reply()).status == 204
 

@@ -177,8 +177,8 @@ def test_connections_are_counted(case: Case, laboratory: Laboratory) -> None:
     elif getattr(case.strategy, "keep_alive", True):
         assert 1 <= made <= case.consumers * getattr(case.strategy, "concurrency", 1) * 2
         assert made < counters.requests
-    else:
-        assert made == counters.requests
+    else:  # the last request of each may still be under way when the run ends
+        assert made <= counters.requests <= made + case.consumers
 
 
 def wire_answers(case: Case) -> bool:

@@ -59,9 +59,10 @@ from lab.trace import PLACES, Fate, Trace
 
 PLAIN = Workload(arrivals=Periodic(rate=100), work=0.001, duration=0.4)
 IDEMPOTENT = Producer(acks="idempotent", timeout=0.2)
-POLL = LongPoll(max_wait=0.1, timeout=0.15)
-HOOK = Webhook(timeout=0.15, retry_first=0.02, attempts=20)
+POLL = LongPoll(max_wait=0.1, timeout=0.3)
+HOOK = Webhook(timeout=0.3, retry_first=0.02, attempts=20)
 AT = 0.15
+SMALL = 500_000  # bytes that a connection holds, where it matters that it is full
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def measure(
 ) -> Trace:
     """Measure a run that keeps its promises, in which every message has a fate in the end."""
     scenario = Scenario(
-        workload=workload, strategies=[strategy], faults=list(faults), drain=20.0, **options
+        workload=workload, strategies=[strategy], faults=list(faults), drain=40.0, **options
     )
     trace = session.measure(scenario, strategy)
     assert check(trace) == []
@@ -167,7 +168,7 @@ def test_a_log_in_memory_does_not(strategy: Strategy, session: Session) -> None:
 LINKS: list[Fault] = [
     LinkDown(at=AT, duration=0.1),
     ConnectionReset(at=AT),
-    HalfOpen(at=AT, duration=0.3),
+    HalfOpen(at=AT, duration=0.4),
     LostRequest(at=AT),
     LostResponse(at=AT),
     AddedLatency(at=AT, duration=0.1, delay=0.02),
@@ -183,8 +184,10 @@ def test_requests_survive_a_bad_connection(
 ) -> None:
     trace = measure(session, strategy, [fault])
     assert (trace.fate == Fate.DELIVERED).all()
-    if isinstance(fault, HalfOpen):
-        assert trace.counters.requests > len(np.unique(trace.done)) / 2, "requests are repeated"
+    if isinstance(fault, HalfOpen) and strategy is HOOK:
+        assert (trace.attempts > 1).any(), "requests are repeated"
+    elif isinstance(fault, HalfOpen):
+        assert trace.counters.events["connections"] > 1, "it asks again, elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -365,9 +368,10 @@ async def test_a_peer_that_does_not_read_is_cut_off_and_its_role_told() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "SEND_DEADLINE", 0.2)
         async with (
-            serving(WebSocketPush(), count=100, size=500_000) as (side, ports),
+            serving(WebSocketPush(), count=100, size=500_000, socket_buffer=SMALL) as (side, ports),
             connect(f"ws://127.0.0.1:{ports['websocket']}/stream", max_queue=1) as client,
         ):
+            settings.limit_buffers(client.transport.get_extra_info("socket"), SMALL)
             await client.send('{"subscribe":0,"offset":null}')
             while not side.site.counts["subscribed"]:
                 await asyncio.sleep(0.01)

@@ -64,6 +64,12 @@ def reset(peer: Peer) -> None:
     peer.writer.transport.abort()
 
 
+def hold_little(end: Any) -> None:
+    """What a socket holds is else the system's choice: some megabytes, or some tens of them."""
+    for which in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        end.setsockopt(socket.SOL_SOCKET, which, SYSTEM_BUFFER)
+
+
 class Service:
     """A server that echoes, the proxy before it, and those who connect to that."""
 
@@ -77,6 +83,7 @@ class Service:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, error: self.errors.append(error))
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        hold_little(self.server.sockets[0])  # and so do those that it accepts
         self.proxy = Proxy(self.server.sockets[0].getsockname()[1], self.requests_from)
         self.port = await self.proxy.start()
         return self
@@ -94,6 +101,7 @@ class Service:
 
     async def dial(self) -> Peer:
         self.clients.append(Peer(*await asyncio.open_connection("127.0.0.1", self.port)))
+        hold_little(self.clients[-1].writer.get_extra_info("socket"))
         return self.clients[-1]
 
     async def dialled(self) -> Peer:
