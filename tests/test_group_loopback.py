@@ -36,7 +36,7 @@ def measured(session: Session, *faults: Fault, **knobs: Any) -> Trace:
 
 
 def test_each_message_goes_to_one_member_once(session: Session) -> None:
-    trace = measured(session)
+    trace = measured(session, session_timeout=5.0)  # nobody is thought dead
     assert (trace.attempts == 1).all() and (trace.completions == 1).all()
     assert not np.isnan(trace.acked).any()
     assert trace.counters.elapsed < 5, "it ends when all is done"

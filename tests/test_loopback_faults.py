@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,8 @@ from lab.trace import PLACES, Fate, Trace
 
 PLAIN = Workload(arrivals=Periodic(rate=100), work=0.001, duration=0.4)
 IDEMPOTENT = Producer(acks="idempotent", timeout=0.2)
-POLL = LongPoll(max_wait=0.1, timeout=0.3)
-HOOK = Webhook(timeout=0.3, retry_first=0.02, attempts=20)
+POLL = LongPoll(max_wait=0.1, timeout=2.0)
+HOOK = Webhook(timeout=2.0, retry_first=0.02, attempts=20)
 AT = 0.15
 SMALL = 500_000  # bytes that a connection holds, where it matters that it is full
 
@@ -182,9 +181,11 @@ each_link_fault = pytest.mark.parametrize("fault", LINKS, ids=lambda fault: faul
 def test_requests_survive_a_bad_connection(
     strategy: Strategy, fault: Fault, session: Session
 ) -> None:
+    if isinstance(fault, HalfOpen):  # of which nobody is told
+        strategy = strategy.model_copy(update={"timeout": 0.3})
     trace = measure(session, strategy, [fault])
     assert (trace.fate == Fate.DELIVERED).all()
-    if isinstance(fault, HalfOpen) and strategy is HOOK:
+    if isinstance(fault, HalfOpen) and isinstance(strategy, Webhook):
         assert (trace.attempts > 1).any(), "requests are repeated"
     elif isinstance(fault, HalfOpen):
         assert trace.counters.events["connections"] > 1, "it asks again, elsewhere"
@@ -269,7 +270,7 @@ def test_a_slow_consumer_and_a_stalled_loop(session: Session) -> None:
     assert (trace.fate == Fate.DELIVERED).all()
     slow = (trace.started >= 0.05) & (trace.started < 0.1)
     assert slow.any() and (trace.done - trace.started)[slow].min() >= 0.01 - 1e-6
-    assert not ((trace.received > 0.21) & (trace.received < 0.29)).any()
+    assert np.diff(np.sort(trace.received)).max() > 0.08, "one message comes every 10 ms"
 
 
 def test_where_messages_wait_is_sampled(session: Session) -> None:
@@ -325,10 +326,13 @@ def test_a_socket_holds_about_what_it_was_told() -> None:
         for end in (reader, writer):
             settings.limit_buffers(end, 400_000)
         writer.setblocking(False)
-        held, until = 0, time.monotonic() + 0.1
-        while time.monotonic() < until:
-            with suppress(BlockingIOError):
-                held += writer.send(b"x" * 10_000)
+        held = refused = 0
+        while refused < 20:
+            try:
+                held, refused = held + writer.send(b"x" * 10_000), 0
+            except BlockingIOError:
+                refused += 1
+                time.sleep(0.005)
     assert 200_000 < held < 800_000
 
 
