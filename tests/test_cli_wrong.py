@@ -125,7 +125,7 @@ def interrupt(*arguments: Any, **named: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        (lambda patch: patch.setattr("lab.cli.main.compare", interrupt), "nothing was written"),
+        (lambda patch: patch.setattr("lab.cli.runs.compare", interrupt), "nothing was written"),
         (
             lambda patch: patch.setattr(Comparison, "save", interrupt),
             "what is in here is incomplete",

@@ -324,7 +324,7 @@ def test_ctrl_c(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lab.cli.main.predict", interrupt)
+    monkeypatch.setattr("lab.cli.runs.predict", interrupt)
     answer = shell("predict")
     assert (answer.status, answer.err) == (130, "pushpull: interrupted; nothing was written\n")
 
