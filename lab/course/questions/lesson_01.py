@@ -21,8 +21,9 @@ def _poll_at(trace: Trace) -> Band:
 
 
 def _residence(trace: Trace) -> Band:
-    share = trace.parts()["broker residence"][0] / trace.latency[0]
-    return near(float(share) * 100, 0.01, "Nearly all of it is waiting for the next question.")
+    share = 100 * float(trace.parts()["broker residence"][0] / trace.latency[0])
+    why = "Nearly all of it is waiting for the next question."
+    return Band(0.99 * share, (share + 100) / 2, why)  # but not all
 
 
 def _later(trace: Trace) -> Band:
@@ -83,8 +84,15 @@ QUESTIONS: tuple[Question, ...] = (
         "%",
         _residence,
         (
-            "Divide one part by the whole latency, and multiply by 100.",
+            "Divide one part by the whole latency.",
             'polled.parts()["broker residence"][0] / polled.latency[0] is the share.',
+        ),
+        (
+            Slip(100, "The message had a way to the broker and one from there, too."),
+            Slip(
+                50,
+                "Half of the *interval* is the mean wait of many messages. What did this one do?",
+            ),
         ),
     ),
     Number(
