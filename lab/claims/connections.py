@@ -65,15 +65,19 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    4,
-    "connections",
-    "HTTP builds a distinct connection for each request.",
-    "Push, implementations: HTTP POST/PUT; pull, implementations: HTTP GET",
-    f"{RATE:g} messages a second, each a POST: as HTTP/1.1 is used by default, and with every connection"
-    " closed after its answer. The server counts the connections that it accepts; latency and CPU time"
-    " of both are compared.",
-    f"Supported if by default there are more than {MOST:g} connections for each request (the whole"
-    " interval), refuted if there are fewer.",
-    test,
-    draw,
+    number=4,
+    name="connections",
+    text="HTTP builds a distinct connection for each request.",
+    chapter="Push, implementations: HTTP POST/PUT; pull, implementations: HTTP GET",
+    experiment=(
+        f"{RATE:g} messages a second, each a POST: as HTTP/1.1 is used by default, and with every connection"
+        " closed after its answer. The server counts the connections that it accepts; latency and CPU time"
+        " of both are compared."
+    ),
+    criterion=(
+        f"Supported if by default there are more than {MOST:g} connections for each request (the whole"
+        " interval), refuted if there are fewer."
+    ),
+    test=test,
+    draw=draw,
 )

@@ -75,16 +75,20 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    2,
-    "costs",
-    "Pull costs more bandwidth and more requests than push.",
-    "Pull, disadvantages: less real-time",
-    f"Messages of 100 bytes at {', '.join(f'{rate:g}' for rate in RATES)} a second (Poisson), by WebSocket,"
-    f" by webhook, by long poll and by a poll every {INTERVAL * 1e3:g} ms; requests and bytes per message"
-    " between broker and consumer, heads and framing included.",
-    f"Supported if every pull needs more than {LIMIT:g} times the requests and the bytes of every push at"
-    " every rate (the whole intervals), refuted if in none of these cases; otherwise it depends on the"
-    " rate, and the rate is told from which on a poll costs less.",
-    test,
-    draw,
+    number=2,
+    name="costs",
+    text="Pull costs more bandwidth and more requests than push.",
+    chapter="Pull, disadvantages: less real-time",
+    experiment=(
+        f"Messages of 100 bytes at {', '.join(f'{rate:g}' for rate in RATES)} a second (Poisson), by WebSocket,"
+        f" by webhook, by long poll and by a poll every {INTERVAL * 1e3:g} ms; requests and bytes per message"
+        " between broker and consumer, heads and framing included."
+    ),
+    criterion=(
+        f"Supported if every pull needs more than {LIMIT:g} times the requests and the bytes of every push at"
+        " every rate (the whole intervals), refuted if in none of these cases; otherwise it depends on the"
+        " rate, and the rate is told from which on a poll costs less."
+    ),
+    test=test,
+    draw=draw,
 )

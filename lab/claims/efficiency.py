@@ -85,16 +85,20 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    6,
-    "efficiency",
-    "Push is more efficient for a source that constantly produces.",
-    "Push, advantages: real time",
-    f"The experiment of claim 2, in which {BUSY:g} messages a second is a constant stream, and a push that"
-    f" collects messages for {INTERVAL * 1e3:g} ms; CPU time of broker and consumer, bytes and requests"
-    " per message.",
-    f"Supported if at {BUSY:g}/s every pull needs more than {LIMIT:g} times the CPU time, bytes and requests"
-    " of every push (the whole intervals), refuted if in none of these cases; otherwise it depends, and"
-    " the rate is told from which on a poll needs less CPU time.",
-    test,
-    draw,
+    number=6,
+    name="efficiency",
+    text="Push is more efficient for a source that constantly produces.",
+    chapter="Push, advantages: real time",
+    experiment=(
+        f"The experiment of claim 2, in which {BUSY:g} messages a second is a constant stream, and a push that"
+        f" collects messages for {INTERVAL * 1e3:g} ms; CPU time of broker and consumer, bytes and requests"
+        " per message."
+    ),
+    criterion=(
+        f"Supported if at {BUSY:g}/s every pull needs more than {LIMIT:g} times the CPU time, bytes and requests"
+        " of every push (the whole intervals), refuted if in none of these cases; otherwise it depends, and"
+        " the rate is told from which on a poll needs less CPU time."
+    ),
+    test=test,
+    draw=draw,
 )

@@ -128,16 +128,20 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    1,
-    "freshness",
-    "Push is more real-time than pull.",
-    "Push, advantages: real time; pull, disadvantages: less real-time",
-    f"{RATE:g} messages a second (Poisson) of 100 bytes and no work, by WebSocket, by webhook, by long poll"
-    f" and by polls of several intervals; and the sweep of rates of claim 2, up to {BUSY:g} a second. What"
-    " counts is the median latency.",
-    f"Supported if the median latency of every pull is more than {LIMIT:g} times that of every push (the"
-    f" whole interval), at {RATE:g} and at {BUSY:g} messages a second; refuted if in none of these cases;"
-    " otherwise it depends on the interval, the rate and the way of pushing.",
-    test,
-    draw,
+    number=1,
+    name="freshness",
+    text="Push is more real-time than pull.",
+    chapter="Push, advantages: real time; pull, disadvantages: less real-time",
+    experiment=(
+        f"{RATE:g} messages a second (Poisson) of 100 bytes and no work, by WebSocket, by webhook, by long poll"
+        f" and by polls of several intervals; and the sweep of rates of claim 2, up to {BUSY:g} a second. What"
+        " counts is the median latency."
+    ),
+    criterion=(
+        f"Supported if the median latency of every pull is more than {LIMIT:g} times that of every push (the"
+        f" whole interval), at {RATE:g} and at {BUSY:g} messages a second; refuted if in none of these cases;"
+        " otherwise it depends on the interval, the rate and the way of pushing."
+    ),
+    test=test,
+    draw=draw,
 )

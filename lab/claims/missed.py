@@ -89,15 +89,19 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    7,
-    "missed",
-    "A pushed message, once missed, is hard to get back.",
-    "Push, disadvantages: replayability",
-    f"200 messages a second; the consumer's connection is down for {AWAY:g} s, or the consumer comes {AWAY:g} s"
-    " late. Pushes without a log, with a log, and with retries; beside them a long poll. What counts is the share of the messages created while the consumer was away that"
-    " it never had.",
-    f"Supported if with every push more than {MOST * 100:g} % of them are never had (the whole interval),"
-    " refuted if fewer with every push; otherwise it depends on what the pushing side keeps.",
-    test,
-    draw,
+    number=7,
+    name="missed",
+    text="A pushed message, once missed, is hard to get back.",
+    chapter="Push, disadvantages: replayability",
+    experiment=(
+        f"200 messages a second; the consumer's connection is down for {AWAY:g} s, or the consumer comes {AWAY:g} s"
+        " late. Pushes without a log, with a log, and with retries; beside them a long poll. What counts is the share of the messages created while the consumer was away that"
+        " it never had."
+    ),
+    criterion=(
+        f"Supported if with every push more than {MOST * 100:g} % of them are never had (the whole interval),"
+        " refuted if fewer with every push; otherwise it depends on what the pushing side keeps."
+    ),
+    test=test,
+    draw=draw,
 )

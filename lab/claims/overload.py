@@ -119,18 +119,22 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    8,
-    "overload",
-    "Push overwhelms a slow consumer; pull lets it fall behind and catch up.",
-    "Push, disadvantages: difficult flow control; pull: the consumer can fall behind and catch up",
-    "300 messages a second of 50 kB; the consumer needs 2 ms for each, and 50 ms for"
-    f" {SLOW.duration:g} s. A WebSocket without flow control, with each policy for a full buffer, and with"
-    f" {HOLDS} credits; a long poll for {HOLDS} messages at most. What counts is how many messages at most"
-    " are in front of the consumer (they have left the broker, and work on them has not begun), and the"
-    " share that it never has.",
-    f"A way overwhelms the consumer if more than {LOST * 100:g} % are lost, or more than {MOST:g} messages are"
-    " in front of it (the whole interval). Supported if every push does and no pull, refuted if no push"
-    " does and every pull; otherwise it depends on the flow control of the push.",
-    test,
-    draw,
+    number=8,
+    name="overload",
+    text="Push overwhelms a slow consumer; pull lets it fall behind and catch up.",
+    chapter="Push, disadvantages: difficult flow control; pull: the consumer can fall behind and catch up",
+    experiment=(
+        "300 messages a second of 50 kB; the consumer needs 2 ms for each, and 50 ms for"
+        f" {SLOW.duration:g} s. A WebSocket without flow control, with each policy for a full buffer, and with"
+        f" {HOLDS} credits; a long poll for {HOLDS} messages at most. What counts is how many messages at most"
+        " are in front of the consumer (they have left the broker, and work on them has not begun), and the"
+        " share that it never has."
+    ),
+    criterion=(
+        f"A way overwhelms the consumer if more than {LOST * 100:g} % are lost, or more than {MOST:g} messages are"
+        " in front of it (the whole interval). Supported if every push does and no pull, refuted if no push"
+        " does and every pull; otherwise it depends on the flow control of the push."
+    ),
+    test=test,
+    draw=draw,
 )

@@ -126,17 +126,21 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    5,
-    "rare",
-    "For a rare update HTTP is a better choice than a WebSocket.",
-    "Push, implementations: HTTP POST/PUT",
-    "Ten updates a second of 60 bytes, each by a POST on a connection of its own, and as frames of a"
-    f" WebSocket; and a WebSocket that is idle but for a ping every {PING:g} s. From these follows what an"
-    f" update costs if updates are further apart and the WebSocket is pinged every {KEEPALIVE:g} s, as"
-    " libraries do by default.",
-    "The break-even is how far apart updates must be for the pings between two of them to cost as much as a"
-    f" request costs more than a frame. Supported if it is below {RARE:g} s, the chapter's half hour, for CPU"
-    " time and for bytes (the whole intervals), refuted if it is above for both; it depends otherwise.",
-    test,
-    draw,
+    number=5,
+    name="rare",
+    text="For a rare update HTTP is a better choice than a WebSocket.",
+    chapter="Push, implementations: HTTP POST/PUT",
+    experiment=(
+        "Ten updates a second of 60 bytes, each by a POST on a connection of its own, and as frames of a"
+        f" WebSocket; and a WebSocket that is idle but for a ping every {PING:g} s. From these follows what an"
+        f" update costs if updates are further apart and the WebSocket is pinged every {KEEPALIVE:g} s, as"
+        " libraries do by default."
+    ),
+    criterion=(
+        "The break-even is how far apart updates must be for the pings between two of them to cost as much as a"
+        f" request costs more than a frame. Supported if it is below {RARE:g} s, the chapter's half hour, for CPU"
+        " time and for bytes (the whole intervals), refuted if it is above for both; it depends otherwise."
+    ),
+    test=test,
+    draw=draw,
 )

@@ -103,17 +103,21 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    9,
-    "rate_limit",
-    "The target of an HTTP push can protect itself with a rate limit.",
-    "Push, implementations: HTTP POST/PUT",
-    f"{OFFERED:g} messages a second for 0.3 s, each a POST, to a target that allows {ALLOWED:g} a second"
-    f" and {BURST} at once, and answers the others with 429 and Retry-After; sources that send one request"
-    " at a time, ten at once, one at a time but with room for no more than 30 that wait, or batches. Beside"
-    " them no limit. Lost messages, requests and the target's CPU time are the price.",
-    f"Supported if without a limit more than {MOST:g} messages are taken in within {WINDOW:g} s in every run,"
-    " and with one never more, whatever the source does; it depends if only some of these hold, and is"
-    " refuted if none does.",
-    test,
-    draw,
+    number=9,
+    name="rate_limit",
+    text="The target of an HTTP push can protect itself with a rate limit.",
+    chapter="Push, implementations: HTTP POST/PUT",
+    experiment=(
+        f"{OFFERED:g} messages a second for 0.3 s, each a POST, to a target that allows {ALLOWED:g} a second"
+        f" and {BURST} at once, and answers the others with 429 and Retry-After; sources that send one request"
+        " at a time, ten at once, one at a time but with room for no more than 30 that wait, or batches. Beside"
+        " them no limit. Lost messages, requests and the target's CPU time are the price."
+    ),
+    criterion=(
+        f"Supported if without a limit more than {MOST:g} messages are taken in within {WINDOW:g} s in every run,"
+        " and with one never more, whatever the source does; it depends if only some of these hold, and is"
+        " refuted if none does."
+    ),
+    test=test,
+    draw=draw,
 )

@@ -90,17 +90,21 @@ def draw(findings: Findings) -> Figure:
 
 
 CLAIM = Claim(
-    3,
-    "speed",
-    "WebSocket is faster than HTTP.",
-    "Push, implementations: HTTP POST/PUT",
-    f"{RATE:g} messages a second, and {BURST:,} messages within 10 ms, by WebSocket and by four ways over"
-    " HTTP: one endless response (server-sent events), a POST for each message on a connection that is"
-    " kept, one on a new connection, and a POST for up to 100 messages. At the low rate the median time"
-    " from broker to consumer counts, in the burst the throughput.",
-    f"Supported if every way over HTTP takes more than {LIMIT:g} times as long and WebSocket has more than"
-    f" {LIMIT:g} times the throughput of each (the whole intervals); refuted if none and of none; it"
-    " depends on the way of using HTTP otherwise.",
-    test,
-    draw,
+    number=3,
+    name="speed",
+    text="WebSocket is faster than HTTP.",
+    chapter="Push, implementations: HTTP POST/PUT",
+    experiment=(
+        f"{RATE:g} messages a second, and {BURST:,} messages within 10 ms, by WebSocket and by four ways over"
+        " HTTP: one endless response (server-sent events), a POST for each message on a connection that is"
+        " kept, one on a new connection, and a POST for up to 100 messages. At the low rate the median time"
+        " from broker to consumer counts, in the burst the throughput."
+    ),
+    criterion=(
+        f"Supported if every way over HTTP takes more than {LIMIT:g} times as long and WebSocket has more than"
+        f" {LIMIT:g} times the throughput of each (the whole intervals); refuted if none and of none; it"
+        " depends on the way of using HTTP otherwise."
+    ),
+    test=test,
+    draw=draw,
 )
