@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and its exit status."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from builders import changed, trace
 from commands import PATIENCE, PROGRAM, Shell, environment, run
 
-from lab import STRATEGIES, Comparison, library
+from lab import STRATEGIES, Comparison, Strategy, library
+from lab.strategies.reading import called
 from lab.trace import Fate, load
 
 COMMANDS = (
@@ -118,6 +120,16 @@ def test_simulate_prints_json_and_nothing_else_the_same_for_the_same_seed(tmp_pa
 def test_another_seed_gives_other_figures(shell: Shell) -> None:
     one, two, again = (shell("simulate", "--quick", "--json", "--seed", s) for s in "121")
     assert one.out == again.out != two.out
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_list_tells_the_knobs_of_a_strategy(strategy: type[Strategy], shell: Shell) -> None:
+    told = shell("list", strategy.__name__).out
+    written = re.findall(r"^  (\w+=\S+) +\S", told, re.MULTILINE)
+    turned = {name for name, f in strategy.model_fields.items() if f.annotation is not type(None)}
+    assert {knob.partition("=")[0] for knob in written} == turned - {"kind"}
+    default = called(f"{strategy.__name__}({', '.join(written)})")
+    assert default.label == strategy.__name__
 
 
 def test_strategies_can_be_chosen_by_name(shell: Shell) -> None:

@@ -35,6 +35,7 @@ WRONG = {
     "simulate --set strategy.intervall=1": "did you mean 'interval'?",
     "simulate --set workload.arrivals.rate=0": "workload.arrivals.rate: got 0; need greater than 0",
     "simulate --set workload.arrivals.rate=1e12": "need at most 20,000,000 deliveries",
+    "list Nothing": "no such strategy; known are WebSocketPush,",
     "simulate --strategy Webhok": "--strategy Webhok: no such strategy; did you mean 'Webhook'?",
     "simulate --strategy ShortPoll(0.1)": "need a strategy, as Webhook or ShortPoll(interval=0.2)",
     "measure --strategy ShortPoll(interval=x)": "interval: got 'x'; need a number",

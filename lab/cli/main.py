@@ -4,6 +4,7 @@ Exit status: 0 done, 1 a promise was broken or a run failed, 2 input that cannot
 130 interrupted. Wrong input is answered with one line on standard error.
 """
 
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from lab.engines.common import MeasurementError
 from lab.outcomes import checks, fates
 from lab.scenario import Scenario
 from lab.strategies import STRATEGIES
+from lab.strategies.knobs import knobs
+from lab.strategies.reading import called
 
 HELP = """Should this data be pushed or pulled?
 
@@ -44,10 +47,21 @@ def start(context: typer.Context) -> None:
 
 
 def list_command(
+    strategy: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STRATEGY]",
+            help="Tell what this strategy does, and its knobs.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
 ) -> None:
-    """List the scenarios and the strategies."""
+    """List the scenarios and the strategies, or the knobs of one strategy."""
+    if strategy is not None:
+        _list_knobs(strategy, as_json)
+        return
     scenarios = {name: _first_line(library.find(name).question) for name in library.names()}
     strategies = {s.__name__: _first_line(s.__doc__) for s in STRATEGIES}
     if as_json:
@@ -60,6 +74,18 @@ def list_command(
             print(title)
         for name, text in rows.items():
             print(f"| `{name}` | {text} |" if markdown else f"  {name:<18} {text}")
+
+
+def _list_knobs(name: str, as_json: bool) -> None:
+    strategy = type(called(name))
+    found = list(knobs(strategy))
+    if as_json:
+        print_json({k.name: {"default": k.default, "allowed": k.allowed} for k in found})
+        return
+    print(f"{strategy.__name__}\n\n{inspect.cleandoc(strategy.__doc__ or '')}\n")
+    print("Knobs, by default; durations in seconds")
+    for knob in found:
+        print(f"  {f'{knob.name}={knob.default}':<28} {knob.allowed}")
 
 
 def check_command(

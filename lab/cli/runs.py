@@ -250,7 +250,8 @@ def _run(
 
 def _show(comparison: Comparison, out: Path | None) -> None:
     screen = console()
-    screen.print(comparison.scenario.question.strip(), style="bold", highlight=False)
+    if comparison.scenario.question.strip():
+        screen.print(comparison.scenario.question.strip(), style="bold", highlight=False)
     screen.print(table(comparison.results, width=screen.width))
     for grid in grids(comparison.scenario, comparison.runs):
         screen.print(terminal(grid))
@@ -264,7 +265,8 @@ def _show(comparison: Comparison, out: Path | None) -> None:
 
 def _show_forecast(forecast: Forecast) -> None:
     screen = console()
-    screen.print(forecast.scenario.question.strip(), style="bold", highlight=False)
+    if forecast.scenario.question.strip():
+        screen.print(forecast.scenario.question.strip(), style="bold", highlight=False)
     screen.print(forecast_tables.latency_table(forecast, screen.width))
     screen.print()
     screen.print(forecast_tables.cost_table(forecast, screen.width))

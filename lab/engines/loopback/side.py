@@ -14,6 +14,8 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from websockets.exceptions import WebSocketException
+
 from lab.engines import common
 from lab.engines.loopback import settings
 from lab.engines.loopback.job import Before, Job, Links
@@ -32,6 +34,7 @@ FAILURES = (
     RuntimeError,
     TypeError,
     ValueError,
+    WebSocketException,
 )
 
 
