@@ -86,7 +86,7 @@ def test_fates_are_told_unless_all_were_delivered():
     several = {"delivered": 1200, "dropped": 3, "dead_lettered": 1}
     assert fates(Result("x", "simulation", offered=1200, fates={"delivered": 1200})) == "all 1,200"
     text = fates(Result("x", "simulation", offered=1204, fates=several, duplicates=2))
-    assert text == "1,200 of 1,204; 3 dropped; 1 dead lettered; 2 repeated"
+    assert text == "1,200 of 1,204; 3 dropped; 1 given up; 2 repeated"
 
 
 def test_disturbed_runs_are_counted_in_a_note():

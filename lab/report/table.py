@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.metrics import UNKNOWN, Interval, Result
+from lab.outcomes.fates import WORDS
 from lab.show import ENGINES, number, with_bounds, wrap
+from lab.trace import Fate
 
 WIDE = 118  # terminal columns; in fewer, the bounds stand below the means
 
@@ -41,8 +43,9 @@ def fates(result: Result) -> str:
         return number(math.nan)
     whole = delivered == result.offered
     parts = [f"all {delivered:,}" if whole else f"{delivered:,} of {result.offered:,}"]
-    others = {**result.fates, "delivered": 0, "repeated": result.duplicates}
-    parts += [f"{count:,} {name.replace('_', ' ')}" for name, count in others.items() if count]
+    others = [(WORDS[Fate[n.upper()]], c) for n, c in result.fates.items() if n != "delivered"]
+    others.append(("repeated", result.duplicates))
+    parts += [f"{count:,} {word}" for word, count in others if count]
     return "; ".join(parts)
 
 
