@@ -304,7 +304,7 @@ def test_the_command_prints_tables(shell: Shell, small: str) -> None:
 
 WRONG = {
     "predict nothing_like_it": "no such scenario",
-    "predict --calibration missing.json": "missing.json: not a calibration",
+    "predict --calibration missing.json": "missing.json: not a file that can be read",
     "predict --set strategy.intervall=1": "did you mean 'interval'?",
     "predict --seed -1": "--seed",
     "predict --engine theory": "--engine",
