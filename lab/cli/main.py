@@ -31,6 +31,12 @@ One workload, every way of delivering it, compared by theory, by simulation and 
 this machine's loopback interface. Start with: pushpull compare --quick
 """
 
+SAID = {  # what typer says of a wrong option, and what the lab says
+    "a valid integer, unable to parse string as an integer": "a whole number",
+    "a valid number, unable to parse string as a number": "a number",
+    "Input should be ": "need ",
+}
+
 app = typer.Typer(
     help=HELP,
     add_completion=False,
@@ -156,7 +162,10 @@ def _guarded(command: Callable[..., Any], name: str | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer raises for a wrong command line
             raise
-        return _fail(error.format_message(), 2)
+        text = error.format_message()
+        for said, shorter in SAID.items():
+            text = text.replace(said, shorter)
+        return _fail(text, 2)
 
 
 def _fail(text: str, status: int) -> int:
