@@ -14,7 +14,8 @@ class Outlet:
     """Writes frames with `write`, a coroutine function that waits while the peer does not read.
 
     A frame that comes while `write` waits makes the role hold what follows (`Blocked`), until all
-    is written (`Writable`); without an actor nobody is told. A peer that then does not read for
+    is written (`Writable`); without an actor nobody is told. Of what the role held meanwhile no more is
+    taken at a time than the library would buffer, up to its high-water mark. A peer that then does not read for
     `settings.SEND_DEADLINE` is given up: `run` raises `TimeoutError`. The deadline is set only while
     blocked, so that it costs nothing. `abort` ends the connection.
     """
@@ -34,6 +35,8 @@ class Outlet:
         self.ready = asyncio.Event()
         self.writing = False
         self.blocked = False
+        self.resuming = False
+        self.taken = 0  # bytes, since the role was told to resume
         self.closed = False
         self.deadline = asyncio.timeout(None)
 
@@ -44,11 +47,18 @@ class Outlet:
         self.frames.append(frame)
         if not self.writing:
             self.ready.set()
-        elif not self.blocked:
+        elif not self.blocked and self._is_full(frame):
             self.blocked = True
             self._expect_progress()
             if self.actor:
                 self.actor.handle(Blocked(self.consumer))
+
+    def _is_full(self, frame: Any) -> bool:
+        """Say whether what follows `frame` must wait: for a write, or for what is taken already."""
+        if not self.resuming:
+            return True
+        self.taken += len(frame)
+        return self.transport is None or self.taken >= self.transport.get_write_buffer_limits()[1]
 
     async def run(self) -> None:
         """Write frames for ever; ends with the connection."""
@@ -72,7 +82,15 @@ class Outlet:
             self.blocked = False
             self.deadline.reschedule(None)
             if self.actor:
-                self.actor.handle(Writable(self.consumer))
+                self._resume(self.actor)
+
+    def _resume(self, actor: Actor) -> None:
+        self.writing = self.resuming = True
+        self.taken = 0
+        actor.handle(Writable(self.consumer))
+        self.writing = self.resuming = False
+        if self.frames:
+            self.ready.set()
 
     def _expect_progress(self) -> None:
         now = asyncio.get_running_loop().time()
