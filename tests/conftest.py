@@ -1,8 +1,7 @@
-"""Fixtures that several files of tests share, and which tests run one after another.
+"""Fixtures that several files of tests share.
 
-Tests run in two processes. Those over real connections share one of them, so that they do not
-take the processor from one another. Those of one file share one, so that what they have in common
-is made once.
+Tests run in two processes, those of a file in the same one, so that what they have in common is made
+once. (`--dist loadgroup` of xdist 3.8 has no effect with pytest 9.2.)
 """
 
 from collections.abc import Iterator
@@ -10,29 +9,6 @@ from pathlib import Path
 
 import pytest
 from commands import Shell
-
-CONNECTED = (  # beginnings of the names of files
-    *(
-        "background",
-        "bad_messages",
-        "batch_costs",
-        "claims_consumers",
-        "cli",
-        "feed",
-        "gallery",
-        "group_loopback",
-    ),
-    *("http", "idle", "journal", "ledger", "loopback", "ninth", "probe", "proxy", "readme"),
-    *("serve", "stream_servers", "torture", "validation_session"),
-)
-
-
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        name = item.path.stem.removeprefix("test_")
-        group = "connections" if name.startswith(CONNECTED) else name
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
