@@ -13,7 +13,7 @@ from lab.metrics import LATENCIES, Interval, Result, Run, summarise_run
 from lab.outcomes import checks
 from lab.outcomes.aftermath import aftermath
 from lab.outcomes.fates import accounts
-from lab.physics import Calibrated, Physics, Stalls, reference
+from lab.physics import Calibrated, Physics, reference
 from lab.scenario import Scenario
 from lab.strategies import Strategy
 from lab.theory import theory
@@ -204,7 +204,7 @@ def _alone(
 ) -> tuple[float, float]:
     """Return medians of transit time and round trip of messages `rate` a second, evenly spaced."""
     lone = Workload(arrivals=Periodic(rate=rate), duration=20 / rate, size=scenario.workload.size)
-    quiet = costs.steady().model_copy(update={"noise": 0.0, "stalls": Stalls()})
+    quiet = costs.steady().model_copy(update={"noise": 0.0, "stalls": ()})
     single = scenario.model_copy(update={"workload": lone})
     trace = simulate(single, strategy, quiet)
     interval = getattr(strategy, "interval", 0.0)

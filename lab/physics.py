@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 SLEEPS = (0.3e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 40e-3, 100e-3, 300e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
@@ -46,17 +46,19 @@ class LoopCosts(Description):
 
     `wake_up` passes between an event and the first code that runs in a loop that slept;
     `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of going to
-    sleep; `step` that of deciding what to do about a message; `timer` is how late the kernel says
-    that a timer is due. After a long sleep waking up takes 1 + `drowsy` times as long, and work
-    1 + `cold` times; `cooled` says which share of this cold is back after a sleep as long as each of
-    `SLEEPS` (between two of them in proportion to the logarithm). What runs again before the loop
-    sleeps is warm. A share `shared` of the cold is the core's, which another loop on it keeps awake.
+    sleep; `begin` that of a consumer's turning to a message, `begin_next` to the next of a batch;
+    `timer` is how late the kernel says that a timer is due. After a long sleep waking up takes
+    1 + `drowsy` times as long, and work 1 + `cold` times; `cooled` says which share of this cold is
+    back after a sleep as long as each of `SLEEPS` (between two of them in proportion to the
+    logarithm). What runs again before the loop sleeps is warm. A share `shared` of the cold is the
+    core's, which another loop on it keeps awake.
     """
 
     wake_up: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
-    step: Seconds = 0.0
+    begin: Seconds = 0.0
+    begin_next: Seconds = 0.0
     cold: Annotated[Number, Field(ge=0)] = 0.0
     drowsy: Annotated[Number, Field(ge=0)] = 0.0
     cooled: tuple[Share, ...] = Field(
@@ -67,16 +69,21 @@ class LoopCosts(Description):
 
 
 class StreamCosts(Description):
-    """A frame of a stream: to write it, and to read and parse it."""
+    """A frame of a stream: to write it, to read and parse it.
+
+    `step` is what it costs a broker to decide what to send.
+    """
 
     send: Cost = Cost()
     receive: Cost = Cost()
+    step: Seconds = 0.0
 
 
 class ExchangeCosts(Description):
     """An HTTP request: sent by the client, served, replied to, and the reply handled.
 
-    `resume` is what it costs the server to take up a held request again.
+    `resume` is what it costs the server to take up a held request again, `step` what it costs a
+    broker to decide what to send.
     """
 
     request: Cost = Cost()
@@ -84,6 +91,7 @@ class ExchangeCosts(Description):
     reply: Cost = Cost()
     response: Cost = Cost()
     resume: Seconds = 0.0
+    step: Seconds = 0.0
 
 
 class ConnectionCosts(Description):
@@ -95,9 +103,16 @@ class ConnectionCosts(Description):
 
 
 class CallCosts(Cost):
-    """A message that is a function call. A turn of a loop that has no socket to watch takes `turn`."""
+    """A message that is a function call; to `publish` one is cheaper.
 
+    `step` is what it costs the broker to decide what to send. A turn of a loop that has no socket to
+    watch takes `turn`, its going to sleep `sleep`.
+    """
+
+    publish: Seconds = 0.0
+    step: Seconds = 0.0
     turn: Seconds = 0.0
+    sleep: Seconds = 0.0
 
 
 class LinkPhysics(Description):
@@ -118,9 +133,10 @@ class Stalls(Description):
 class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
-    `noise` is the standard deviation of the logarithm of every cost, drawn for each loop turn, and
-    `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable
-    log takes to have an append on disk.
+    `stalls` are those of each core; cores beyond the last have none. `noise` is the standard
+    deviation of the logarithm of every cost, drawn for each loop turn, and `drift` that of the speed
+    of the whole machine, drawn for each run. `sync` is how long a durable log takes to have an append
+    on disk.
     """
 
     loop: LoopCosts = LoopCosts()
@@ -130,7 +146,7 @@ class Physics(Description):
     call: CallCosts = CallCosts()
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
-    stalls: Stalls = Stalls()
+    stalls: tuple[Stalls, ...] = ()
     drift: Annotated[Number, Field(ge=0)] = 0.0
     sync: Seconds = 0.0
     cores: Count = 2
@@ -153,7 +169,7 @@ class Physics(Description):
 
 
 WORK = ("stream", "exchange", "connection", "call")
-LOOP_WORK = ("wake_up", "iteration", "timer", "step", "sleep")
+LOOP_WORK = ("wake_up", "iteration", "timer", "begin", "begin_next", "sleep")
 
 
 def _slower(costs: Any, times: float) -> Any:

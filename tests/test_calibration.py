@@ -21,7 +21,7 @@ from lab import calibration as cal
 from lab.calibration import fit, learning, parameters, plan, runs
 from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
-from lab.physics import SCHEMA, Physics, load, reference
+from lab.physics import SCHEMA, Physics, Stalls, load, reference
 
 RNG = np.random.default_rng(5)
 TRUTH = {name: value * math.exp(RNG.uniform(-0.3, 0.3)) for name, value in START.items()}
@@ -164,21 +164,25 @@ def test_stalls_are_told_from_messages_sent_late() -> None:
     stalled = rng.random(count) < rate * mean
     excess = rng.exponential(mean, count)[stalled] - runs.LATE
     late = tuple(excess[excess > 0].tolist())
-    sample = runs.Sample(plan.scenarios()[0], 0, {}, late=late, sent=count)
-    found_rate, found_mean = learning._stalls([sample])
-    assert found_mean == pytest.approx(mean, rel=0.1)
-    assert found_rate == pytest.approx(rate, rel=0.2)
-    assert learning._stalls([]) == (0.0, 0.0)
+    sample = runs.Sample(plan.scenarios()[0], 0, {}, late={"broker": late}, sent=count)
+    found = learning._stalls([sample], "broker")
+    assert found.mean == pytest.approx(mean, rel=0.1)
+    assert found.rate == pytest.approx(rate, rel=0.2)
+    assert learning._stalls([sample], "source") == learning._stalls([], "broker") == Stalls()
 
 
 def test_lateness_needs_a_core_that_is_mostly_idle() -> None:
     calm = Scenario(
         workload=Workload(arrivals=Poisson(rate=200), duration=5), strategies=[WebSocketPush()]
     )
-    stalling = physics_of(TRUTH, Fixed(stall_rate=10, stall_mean=0.003))
-    found = measured(calm, 0, stalling)
-    assert 500 < found.sent < 1000  # those that come right after another do not count
-    assert len(found.late) > 5
+    for core, side in enumerate(runs.WAITS):
+        stalls = [Stalls(), Stalls()]
+        stalls[core] = Stalls(rate=10, mean=0.003)
+        stalling = physics_of(TRUTH, Fixed(stalls=tuple(stalls)))
+        found = measured(calm, 0, stalling)
+        assert 500 < found.sent < 1000  # those that come right after another do not count
+        assert len(found.late[side]) > 5
+        assert all(len(late) < 3 for other, late in found.late.items() if other != side)
     busy = Scenario(
         workload=Workload(arrivals=Poisson(rate=5000), duration=0.2), strategies=[WebSocketPush()]
     )

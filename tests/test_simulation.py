@@ -264,7 +264,7 @@ def test_a_core_is_not_free_for_others_before_its_loop_sleeps() -> None:
 def test_stalls_take_their_share_of_the_time() -> None:
     """A message meets a stall with probability rate x mean and then waits `mean` on average."""
     rate, mean = 5.0, 0.01
-    costs = IDEAL.model_copy(update={"stalls": Stalls(rate=rate, mean=mean)})
+    costs = IDEAL.model_copy(update={"stalls": (Stalls(rate=rate, mean=mean),)})
     strategy = WebSocketPush()
     workload = Workload(arrivals=Poisson(rate=300), duration=400)
     delay = simulate(scenario(workload, strategy), strategy, costs).parts()["schedule delay"]

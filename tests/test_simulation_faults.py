@@ -29,7 +29,7 @@ from lab.faults import (
 )
 from lab.messages import Message, OutOfRange
 from lab.outcomes.checks import check
-from lab.physics import Stalls, reference
+from lab.physics import reference
 from lab.roles import Poller
 from lab.scenario import Producer, Retention
 from lab.strategies import (
@@ -46,7 +46,7 @@ from lab.strategies import (
 from lab.trace import PLACES, Fate
 
 # What comes by chance would hide what faults do.
-COSTS = reference().physics.steady().model_copy(update={"stalls": Stalls()})
+COSTS = reference().physics.steady().model_copy(update={"stalls": ()})
 RATE, WORK, END = 100.0, 0.001, 2.0
 AT, LASTS = 0.505, 0.4  # between two messages
 OVER = AT + LASTS

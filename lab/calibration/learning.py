@@ -19,12 +19,12 @@ from lab import machine
 from lab.calibration.figures import costs
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
-from lab.calibration.runs import LATE, Sample, measure, plain
+from lab.calibration.runs import LATE, WAITS, Sample, measure, plain
 from lab.compare import Progress, silent
 from lab.description import InvalidInput
 from lab.engines import common
 from lab.files import whole_file
-from lab.physics import SCHEMA, Calibrated, Physics, load, read
+from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
 
 PROBE, QUICK_PROBE = 4.0, 1.0  # seconds
 UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
@@ -74,9 +74,11 @@ def learn(
 
     The same runs give the same contents. `origin` says where they come from.
     """
-    fixed = Fixed(direct.buffer, *_stalls(samples), _drift(samples), direct.sync)
+    cores = len(os.sched_getaffinity(0))
+    stalls = tuple(_stalls(samples, side) for side in WAITS)[:cores]
+    fixed = Fixed(direct.buffer, stalls, _drift(samples), direct.sync)
     effort = QUICK if quick else FULL
-    found = fit(samples, fixed, effort, progress, workers=len(os.sched_getaffinity(0)))
+    found = fit(samples, fixed, effort, progress, workers=cores)
     manifest = {
         **(origin or {}),
         "errors": found.errors,
@@ -110,19 +112,19 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _stalls(samples: Sequence[Sample]) -> tuple[float, float]:
-    """Return how many stalls a second there are, and their mean, from messages sent late.
+def _stalls(samples: Sequence[Sample], side: str) -> Stalls:
+    """Return how many stalls a second the core of a side has, and their mean, from late messages.
 
-    A message is sent later than `LATE` with probability rate x mean x exp(-LATE / mean), if stalls
-    come at random and last exponentially; the excess over `LATE` is then `mean` on average.
+    A message is later than `LATE` with probability rate x mean x exp(-LATE / mean), if stalls come
+    at random and last exponentially; the excess over `LATE` is then `mean` on average.
     """
-    late = [excess for sample in samples for excess in sample.late]
+    late = [excess for sample in samples for excess in sample.late.get(side, ())]
     sent = sum(sample.sent for sample in samples)
     if len(late) < FEWEST_LATE:
-        return 0.0, 0.0
+        return Stalls()
     mean = float(np.mean(late))
     rate = len(late) / sent / (mean * math.exp(-LATE / mean))
-    return float(f"{rate:.4g}"), float(f"{mean:.4g}")
+    return Stalls(rate=float(f"{rate:.4g}"), mean=float(f"{mean:.4g}"))
 
 
 def _drift(samples: Sequence[Sample]) -> float:

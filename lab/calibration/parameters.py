@@ -5,60 +5,65 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.physics import SLEEPS, Physics
+from lab.physics import SLEEPS, Physics, Stalls
 from lab.scenario import Scenario
-from lab.strategies import Call, Exchange
+from lab.strategies import Call, Exchange, Stream
 
-LOOP = ("wake_up", "iteration", "timer", "step", "sleep", "drowsy", "shared")
+LOOP = ("wake_up", "iteration", "timer", "begin", "begin_next", "sleep", "drowsy", "shared")
 COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
-    "wake_up": 20e-6,
-    "iteration": 9e-6,
-    "timer": 6e-6,
-    "step": 2.7e-6,
-    "sleep": 24e-6,
-    "drowsy": 8.0,
-    **dict(zip(COLD, (0.03, 0.05, 0.45, 0.7, 1.8, 3.2, 1.7, 0.3, 0.4), strict=True)),
-    "shared": 1.0,  # to 1, of the cold that is the core's to that which is the loop's own
-    "delay": 28e-6,
-    "noise": 0.25,
-    "send": 7.5e-6,
-    "write": 7e-6,
-    "receive": 2e-6,
-    "read": 5e-6,
-    "request": 57e-6,
-    "request_after": 35e-6,
-    "serve": 40e-6,
-    "reply": 25e-6,
-    "reply_after": 23e-6,
-    "response": 47e-6,
-    "resume": 8e-6,
-    "client": 35e-6,
-    "server": 52e-6,
-    "close": 37e-6,
-    "http_cold": 0.6,
-    "call": 1e-6,
-    "call_record": 0.9e-6,
-    "call_cold": 2.0,
-    "call_turn": 8e-6,
-    "record": 3.3e-6,
-    "byte": 1e-9,
+    "wake_up": 22e-6,
+    "iteration": 5.7e-6,
+    "timer": 5.9e-6,
+    "begin": 2e-6,
+    "begin_next": 1.1e-6,
+    "sleep": 30e-6,
+    "drowsy": 8.3,
+    **dict(zip(COLD, (0.05, 0.068, 0.5, 0.48, 1.4, 2.9, 1.3, 0.28, 0.69), strict=True)),
+    "shared": 0.32,  # to 1, of the cold that is the core's to that which is the loop's own
+    "delay": 26e-6,
+    "noise": 0.18,
+    "stream_step": 2e-6,
+    "send": 6.9e-6,
+    "write": 13e-6,
+    "receive": 2.7e-6,
+    "read": 3e-6,
+    "http_step": 5.4e-6,
+    "request": 51e-6,
+    "request_after": 44e-6,
+    "serve": 47e-6,
+    "reply": 20e-6,
+    "reply_after": 20e-6,
+    "response": 49e-6,
+    "resume": 10e-6,
+    "client": 45e-6,
+    "server": 40e-6,
+    "close": 35e-6,
+    "http_cold": 0.59,
+    "call_step": 6.4e-6,
+    "publish": 0.6e-6,
+    "call": 5.5e-6,
+    "call_record": 1.1e-6,
+    "call_turn": 1.8e-6,
+    "call_sleep": 23e-6,
+    "record": 3e-6,
+    "byte": 0.8e-9,
 }
 REACH = 50.0
-EXCHANGE = {"request", "request_after", "serve", "reply", "reply_after", "response", "http_cold"}
-CALL = ("call", "call_record", "call_cold", "call_turn")
+REQUEST = {"request", "request_after", "serve", "reply", "reply_after", "response"}
+EXCHANGE = {*REQUEST, "http_cold", "http_step"}
+CALL = ("call", "call_record", "call_step", "publish", "call_turn", "call_sleep")
 CONNECTION = ("client", "server", "close")
-IN_PROCESS = {*LOOP, *COLD, "noise", *CALL} - {"step", "shared", "iteration"}
+IN_PROCESS = {*LOOP, *COLD, "noise", *CALL} - {"shared", "iteration", "sleep"}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
 
 class Fixed(NamedTuple):
-    """What is measured directly: bytes of socket buffer, stalls, the drift, a safe append."""
+    """What is measured directly: bytes of socket buffer, stalls by core, the drift, a safe append."""
 
     buffer: int = 0
-    stall_rate: float = 0.0
-    stall_mean: float = 0.0
+    stalls: tuple[Stalls, ...] = ()
     drift: float = 0.0
     sync: float = 0.0
 
@@ -71,6 +76,8 @@ def matters(name: str, scenario: Scenario) -> bool:
         return name in IN_PROCESS
     if name in CALL:
         return False
+    if name == "stream_step":
+        return isinstance(wire, Stream)
     if name in EXCHANGE:
         return isinstance(wire, Exchange)
     if name == "resume":
@@ -108,18 +115,24 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
     return Physics.read(
         {
             "loop": loop,
-            "stream": {"send": cost("send", "write"), "receive": cost("receive", "read")},
-            "exchange": {**exchange, "resume": values["resume"]},
+            "stream": {
+                "send": cost("send", "write"),
+                "receive": cost("receive", "read"),
+                "step": values["stream_step"],
+            },
+            "exchange": {**exchange, "resume": values["resume"], "step": values["http_step"]},
             "connection": {name: values[name] for name in CONNECTION},
             "call": {
                 "fixed": values["call"],
                 "record": values["call_record"],
-                "cold": values["call_cold"],
+                "step": values["call_step"],
+                "publish": values["publish"],
                 "turn": values["call_turn"],
+                "sleep": values["call_sleep"],
             },
             "link": {"delay": values["delay"], "buffer": fixed.buffer},
             "noise": values["noise"],
-            "stalls": {"rate": fixed.stall_rate, "mean": fixed.stall_mean},
+            "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,
             "sync": fixed.sync,
             "cores": len(os.sched_getaffinity(0)),

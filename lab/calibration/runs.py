@@ -1,10 +1,11 @@
 """The measured runs of a calibration, interleaved in random order, and which of them were disturbed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.calibration import plan
 from lab.calibration.figures import Figures, figures
@@ -16,21 +17,25 @@ from lab.trace import Trace
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
 ALONE = 2e-3  # seconds since the message before, so that the source is not busy with it
 FEWEST = 20  # such messages in a run
+WAITS = {
+    "source": "schedule delay",
+    "broker": "to the broker",
+}  # what a stall of each side prolongs
 
 
 @dataclass(frozen=True)
 class Sample:
     """One measured run: the scenario and replication it came from, its figures by name.
 
-    `background` is what else went on (see `disturbed`). `late` are the seconds over `LATE` of each message whose
-    sending was stalled, among `sent` messages; both empty for a run that cannot tell.
+    `background` is what else went on (see `disturbed`). `late` are, by side, the seconds over `LATE` of
+    each message that a stall kept waiting there, among `sent` messages; empty for a run that cannot tell.
     """
 
     scenario: Scenario
     replication: int
     figures: Figures
     background: Mapping[str, float] | None = None
-    late: tuple[float, ...] = ()
+    late: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sent: int = 0
 
     @property
@@ -41,20 +46,25 @@ class Sample:
 def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:
     """Return what calibration keeps of a measured run."""
     background = trace.manifest.get("background")
-    late, sent = ((), 0) if disturbed(background) else _lateness(trace)
+    late, sent = ({}, 0) if disturbed(background) else _lateness(trace)
     return Sample(scenario, replication, figures(trace), background, late, sent)
 
 
-def _lateness(trace: Trace) -> tuple[tuple[float, ...], int]:
-    """Return how late stalled messages were sent, over `LATE`, and how many were sent in all."""
-    if len(trace.counters.cpu_seconds) < 2 or trace.manifest["consumers"] > 1:
-        return (), 0
+def _lateness(trace: Trace) -> tuple[dict[str, tuple[float, ...]], int]:
+    """Return how late stalled messages were on each side, over `LATE`, and how many were sent in all."""
+    sides = trace.counters.cpu_seconds
+    if not all(side in sides for side in WAITS) or trace.manifest["consumers"] > 1:
+        return {}, 0
     alone = np.diff(trace.created, prepend=-np.inf) >= ALONE
-    delay = trace.parts()["schedule delay"][alone]
-    if len(delay) < FEWEST:
-        return (), 0
-    over = delay - np.median(delay) - LATE
-    return tuple(float(f"{x:.4g}") for x in over[over > 0]), len(delay)
+    if alone.sum() < FEWEST:
+        return {}, 0
+    parts = trace.parts()
+    return {side: _over(parts[wait][alone]) for side, wait in WAITS.items()}, int(alone.sum())
+
+
+def _over(waits: NDArray[np.float64]) -> tuple[float, ...]:
+    over = waits - np.median(waits) - LATE
+    return tuple(float(f"{x:.4g}") for x in over[over > 0])
 
 
 def measure(quick: bool = False, progress: Progress = silent) -> list[Sample]:

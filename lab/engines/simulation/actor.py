@@ -60,6 +60,7 @@ class Actor:
         self.shared = run
         self.record = run.record
         self.rank = rank
+        self.step = NOTHING  # what it costs to decide what to send
         self.planned = NEVER  # the earliest wake-up of the role on the loop's agenda
         self.alive = True
         self.life = 0  # how often it was killed
@@ -104,7 +105,7 @@ class Actor:
         """Let the role have a message and send what it answers."""
         outputs = self.role.receive(message, now / SECOND)
         if outputs:
-            now = self.emit(outputs, now)
+            now = self.emit(outputs, self.loop.pay(self.step, now))
         if self.role.wake_at != math.inf:
             self.plan()
         return now
@@ -230,15 +231,13 @@ class Broker(Actor):
                     at_broker[m] = now
             now += self.sync
             outputs = self.role.receive(message, now / SECOND)
-            if loop.step is not NOTHING:
-                now = loop.pay(loop.step, now)
             if outputs:
-                now = self.emit(outputs, now)
+                now = self.emit(outputs, loop.pay(self.step, now))
             if self.role.wake_at != math.inf:
                 self.plan()
             return now
         quote = self.quotes[type(message)]
-        now = loop.pay(loop.step, loop.pay(quote[3] if first else quote[2], now))
+        now = loop.pay(quote[3] if first else quote[2], now)
         self._acknowledge(message, now)
         self.resuming = NOTHING
         now = self.handle(message, now)
@@ -352,7 +351,9 @@ class Worker:
     def _continue(self, now: int, before: float = 0.0) -> int:
         """Start on the next message, `before` which there is so many seconds' work for the batch."""
         consumer = self.consumer
+        loop = consumer.loop
         started, work = consumer.started, consumer.record.work
+        now = loop.pay(loop.begin, now)
         for m in self.todo:
             if started[m] == NEVER:
                 started[m] = now
@@ -362,10 +363,10 @@ class Worker:
                 duration = max(times * duration, least)
             if duration:
                 self.current = m
-                loop = consumer.loop
                 loop.add(now + int(duration * SECOND + 0.5) + loop.timer, TIMER, self)
                 return now
             self._finish(m, now)
+            now += int(loop.begin_next * loop.factor)
         worked = consumer.worked
         if self.failed:
             worked, self.failed = Worked(consumer.index, self.failed), []
@@ -406,8 +407,6 @@ class Consumer(Actor):
             for m in message.messages:
                 if received[m] == NEVER:
                     received[m] = now
-            if loop.step is not NOTHING:
-                now = loop.pay(loop.step, now)
         else:
             quote = self.quotes[kind]
             now = self.loop.pay(quote[3] if first else quote[2], now)
@@ -441,10 +440,13 @@ class Consumer(Actor):
         super().die()
         self.worker = Worker(self, self.rank + 1)
 
-    def _finish_at_once(self, messages: Sequence[int], now: int) -> None:
-        started, done, fate = self.started, self.done, self.fate
-        count = 0
+    def _finish_at_once(self, messages: Sequence[int], now: int) -> int:
+        """Do the work of messages that takes no time; returns when all have begun."""
+        started, done, fate, loop = self.started, self.done, self.fate, self.loop
+        count, more = 0, int(loop.begin_next * loop.factor)
+        now = loop.pay(loop.begin, now) - more
         for m in messages:
+            now += more
             if done[m] == NEVER:
                 started[m] = done[m] = now
                 count += fate[m] == 0
@@ -454,6 +456,7 @@ class Consumer(Actor):
         shared.unsettled -= count
         if not shared.unsettled:
             shared.settle(0)
+        return now
 
     def _subscribe(self, message: Subscribe, now: int) -> None:
         """Subscribe. The connections of the first time are made before the run begins."""
@@ -470,7 +473,7 @@ class Consumer(Actor):
                 if self.record.has_work:
                     now = self.worker.begin(output.messages, now)
                 else:
-                    self._finish_at_once(output.messages, now)
+                    now = self._finish_at_once(output.messages, now)
                     more = self.role.receive(self.worked, now / SECOND)
                     if more:
                         now = self.emit(more, now)

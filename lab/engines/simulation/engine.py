@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, repeat
 
 import numpy as np
 import simpy
@@ -13,9 +14,9 @@ from lab.engines.simulation.keepalive import Answering, Asking, End
 from lab.engines.simulation.link import Link, held_by_libraries
 from lab.engines.simulation.loop import (
     ITERATION,
-    NOTHING,
     RESUME,
     SECOND,
+    STEP,
     Core,
     EventLoop,
     charge,
@@ -26,7 +27,7 @@ from lab.engines.simulation.record import Record
 from lab.engines.simulation.trouble import Trouble
 from lab.faults import SlowConsumer
 from lab.messages import Accepted, Assigned, Deliver, Fetch, Publish, Records
-from lab.physics import Physics
+from lab.physics import Physics, Stalls
 from lab.roles import Log, Producer
 from lab.roles.partition import ranges
 from lab.scenario import Scenario
@@ -72,7 +73,7 @@ class Simulation:
         loops, place, run = self.loops, self.layout, self.shared
         if isinstance(self.strategy.wire, Call):
             for loop in loops.values():
-                loop.step = NOTHING  # it is part of what a call costs
+                loop.sleep = self.physics.call.sleep * SECOND
                 loop.iteration = charge(self.physics.call.turn, ITERATION, self.physics.loop.cold)
         policy = self.scenario.producer.policy()
         producer = Producer(self.record.created, policy, self.luck(SOURCE))
@@ -82,6 +83,7 @@ class Simulation:
         wire, ingest = self.strategy.wire, place.ingest
         published = Quotes(prices(ingest, self.physics), Publish, self.record)
         self.source.quotes = self.broker.ingest = published
+        self.broker.step = charge(_step(wire, self.physics), STEP, self.physics.loop.cold)
         asks = _typical_fetch(self.strategy, self.workload.consumers)
         costs = prices(wire, self.physics, asks)
         self.broker.quotes, self.broker.tracked = costs.without_records(), self.tracked
@@ -169,7 +171,8 @@ class Simulation:
             self.workload.seed, spawn_key=(self.replication, NOISE_STREAM)
         ).spawn(len(sides) + self.physics.cores)
         draws = [np.random.default_rng(seed) for seed in seeds]
-        cores = [Core(self.physics.stalls, rng) for rng in draws[len(sides) :]]
+        stalls = chain(self.physics.stalls, repeat(Stalls()))
+        cores = [Core(some, rng) for some, rng in zip(stalls, draws[len(sides) :], strict=False)]
         return {
             side: EventLoop(self.env, rank, cores[self.physics.core_of(side)], self.physics, rng)
             for rank, (side, rng) in enumerate(zip(sides, draws, strict=False), start=1)
@@ -289,6 +292,13 @@ def _no_garbage_collection() -> Iterator[None]:
 def _bytes(links: list[Link]) -> int:
     """Return the bytes that went through sockets; a call within a process has none."""
     return sum(link.bytes for link in links if not link.is_call)
+
+
+def _step(wire: Wire, physics: Physics) -> float:
+    """Return what it costs a broker to decide what to send."""
+    if isinstance(wire, Call):
+        return physics.call.step
+    return physics.stream.step if isinstance(wire, Stream) else physics.exchange.step
 
 
 def simulate(

@@ -41,7 +41,8 @@ Charge = tuple[float, float, int]
 """A cost: nanoseconds in a warm loop, as many more in a cold one, and a bit that names its code."""
 
 NOTHING: Charge = (0.0, 0.0, 0)
-ITERATION, STEP, RESUME, OTHER = 1, 2, 4, 8  # bits of code; those from `OTHER` on are messages'
+ITERATION, STEP, RESUME, BEGIN = 1, 2, 4, 8  # bits of code
+OTHER = 16  # the first of those of messages
 
 
 def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge:
@@ -131,7 +132,8 @@ class EventLoop:
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
         self.iteration = charge(loop.iteration, ITERATION, loop.cold)
-        self.step = charge(loop.step, STEP, loop.cold)
+        self.begin = charge(loop.begin, BEGIN, loop.cold)
+        self.begin_next = loop.begin_next * SECOND
         self.timer = int(loop.timer * SECOND)
         self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
         self.cooled, self.shared = cooled_by_octave(loop), loop.shared
@@ -140,7 +142,7 @@ class EventLoop:
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or loop.drowsy or physics.noise)
-        self.stalls = bool(physics.stalls.rate)
+        self.stalls = bool(core.stalls.rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
         self.agenda: list[Entry] = []

@@ -117,7 +117,10 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
     loop = physics.loop
     if isinstance(wire, Call):
         kinds = (Publish, Accepted, Deliver, Ack, Nack, *REQUESTS_TO_BROKER, *ANSWERS_OF_BROKER)
-        cost = dict.fromkeys(kinds, physics.call)
+        cost = dict.fromkeys(kinds, physics.call) | {
+            Accepted: FREE,
+            Publish: Cost(fixed=physics.call.publish),
+        }
         return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0))
     if isinstance(wire, Stream):
         kinds = (Publish, Accepted, Deliver, Ack, Nack)
