@@ -6,6 +6,7 @@ once. (`--dist loadgroup` of xdist 3.8 has no effect with pytest 9.2.)
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import Shell
@@ -26,9 +27,18 @@ def shell(
     return Shell(monkeypatch, capsys)
 
 
+@pytest.fixture(scope="module")
+def postgres(postgres_server: Any, request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty PostgreSQL database, one for each file of tests."""
+    name = request.module.__name__
+    postgres_server.psql(f"CREATE DATABASE {name};")
+    url: str = postgres_server.get_uri(name)
+    return url
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a PostgreSQL 16 from its wheel; return its URL.
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Run a PostgreSQL 16 from its wheel.
 
     For root it makes a system user `pgserver`, since PostgreSQL does not run as root.
     """
@@ -37,5 +47,5 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         import pgserver  # it looks for that folder
 
         server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-        yield server.get_uri()
+        yield server
         server.cleanup()

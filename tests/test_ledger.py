@@ -216,7 +216,7 @@ def test_the_printed_ledger(shell: Shell) -> None:
     [
         (["0"], "claim 0: there is none; need 1 to"),
         (["99"], "claim 99: there is none"),
-        (["x"], "valid integer"),
+        (["x"], "whole number"),
         (["1", "--engine", "pigeon"], "need one of simulation, loopback"),
     ],
 )
