@@ -1,6 +1,7 @@
 """Running `pushpull` from tests: in this process, or in one of its own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def bash(script: str, cwd: Path) -> str:
         out, err = shell.communicate(timeout=PATIENCE)
     finally:
         shell.kill()
+    err = re.sub(r"^\[\d+\].* Terminated .*\n", "", err, flags=re.MULTILINE)  # if bash saw it in time
     assert "Traceback" not in err, err
     assert not err or "timed out" in err, err
     return out
