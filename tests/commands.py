@@ -65,7 +65,9 @@ def bash(script: str, cwd: Path) -> str:
         out, err = shell.communicate(timeout=PATIENCE)
     finally:
         shell.kill()
-    err = re.sub(r"^\[\d+\].* Terminated .*\n", "", err, flags=re.MULTILINE)  # if bash saw it in time
+    err = re.sub(
+        r"^\[\d+\].* Terminated .*\n", "", err, flags=re.MULTILINE
+    )  # if bash saw it in time
     assert "Traceback" not in err, err
     assert not err or "timed out" in err, err
     return out
