@@ -248,6 +248,23 @@ def test_what_comes_after_a_message_does_not_delay_it() -> None:
     assert trace.counters.cpu_seconds["broker"] == pytest.approx(len(trace) * after)
 
 
+def test_consumers_of_one_process_all_have_their_answers_before_any_asks_again() -> None:
+    """An HTTP library sends requests in tasks of their own, in the next turn."""
+    request, serve, response = 1e-3, 1e-6, 2e-5
+    costs = IDEAL.model_copy(
+        update={
+            "exchange": ExchangeCosts(
+                request=Cost(fixed=request), serve=Cost(fixed=serve), response=Cost(fixed=response)
+            )
+        }
+    )
+    strategy = LongPoll()
+    workload = Workload(arrivals=Periodic(rate=10), duration=1, consumers=4)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    slowest = trace.latency.reshape(4, -1).max(axis=1)
+    assert slowest == pytest.approx(response * np.arange(1, 5), abs=1e-8)
+
+
 def test_a_core_is_not_free_for_others_before_its_loop_sleeps() -> None:
     """Source and target share a core: the target waits until the source has gone to sleep."""
     costs = Physics(loop=LoopCosts(sleep=3e-4), cores=2)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.engines.common import FATES, Ledger
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import NEVER, NOTHING, SECOND, TIMER, EventLoop
+from lab.engines.simulation.loop import ARRIVAL, NEVER, NOTHING, SECOND, TIMER, EventLoop
 from lab.engines.simulation.prices import Quote, Quotes
 from lab.engines.simulation.record import Record
 from lab.faults import Fault, slowness
@@ -373,6 +373,32 @@ class Worker:
         return consumer.handle(worked, now)
 
 
+class Writer:
+    """Sends what a consumer says to the broker in its loop's next turn.
+
+    An HTTP library does so in a task of its own: messages for other consumers of the process that have
+    arrived meanwhile are taken first.
+    """
+
+    def __init__(self, consumer: "Consumer") -> None:
+        self.consumer = consumer
+        self.rank = consumer.rank
+        self.waiting: list[Any] = []
+
+    def send(self, output: Any, now: int) -> int:
+        """Keep a message for the next turn. It costs nothing before."""
+        if not self.waiting:
+            self.consumer.loop.add(now, ARRIVAL, self)
+        self.waiting.append(output)
+        return now
+
+    def run(self, now: int, begun: int) -> int:
+        waiting, self.waiting = self.waiting, []
+        for output in waiting:
+            now = self.consumer.send(output, now)
+        return now
+
+
 class Consumer(Actor):
     """A consumer, with one worker. `broker` is the link back, `inlet` the one it reads from."""
 
@@ -388,6 +414,7 @@ class Consumer(Actor):
         self.poison: frozenset[int] = frozenset()
         self.saved: tuple[int | None, int] = None, 0  # offset and epoch, over a crash
         self.worker = Worker(self, rank + 1)
+        self.writer: Writer | None = None  # where several consumers share a process
         self.worked = Worked(index)
         self.received = self.record.received[index]
         self.started = self.record.started[index]
@@ -439,6 +466,8 @@ class Consumer(Actor):
     def die(self) -> None:
         super().die()
         self.worker = Worker(self, self.rank + 1)
+        if self.writer:
+            self.writer.waiting.clear()
 
     def _finish_at_once(self, messages: Sequence[int], now: int) -> int:
         """Do the work of messages that takes no time; returns when all have begun."""
@@ -484,8 +513,12 @@ class Consumer(Actor):
             elif kind in FATES:
                 self.settle(output)
             else:
-                quote = self.quotes[kind]
-                now = self.loop.pay(quote[1], now)
-                self.broker.send(output, quote[5], now)
-                now = self.loop.pay(quote[4], now)
+                now = (self.writer or self).send(output, now)
         return now
+
+    def send(self, output: Any, now: int) -> int:
+        """Pay for a message to the broker and send it; returns when that is done."""
+        quote = self.quotes[type(output)]
+        now = self.loop.pay(quote[1], now)
+        self.broker.send(output, quote[5], now)
+        return self.loop.pay(quote[4], now)

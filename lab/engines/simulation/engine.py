@@ -9,7 +9,7 @@ import numpy as np
 import simpy
 
 from lab.engines import common
-from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source
+from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source, Writer
 from lab.engines.simulation.keepalive import Answering, Asking, End
 from lab.engines.simulation.link import Link, held_by_libraries
 from lab.engines.simulation.loop import (
@@ -147,6 +147,8 @@ class Simulation:
         consumer.poison = frozenset(self.scenario.poison)
         consumer.faults = [f for f in self.scenario.faults if isinstance(f, SlowConsumer)]
         consumer.quotes, consumer.inbound = self.broker.quotes, self.broker.outlet
+        if isinstance(wire, Exchange) and self.workload.consumers > 1:
+            consumer.writer = Writer(consumer)
         consumer.broker = self._link(consumer, self.broker, index, wire)
         consumer.broker.gated = False
         consumer.inlet = self._link(self.broker, consumer, index, wire)
