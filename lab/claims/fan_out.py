@@ -110,9 +110,9 @@ def _reason(
     told = f", more than {HARM:g} from {where.mean:.0f} consumers on" if known(where) else ""
     return (
         f"a slow consumer does not disturb the others ({harms[PULL.label].mean:.2f} times their"
-        f" latency; with push that blocks when a buffer is full {harms[BLOCKING.label].mean:.1f}), but"
-        f" the number does: of {most} consumers the first waits {pulled.mean:.1f} times as long as"
-        f" alone{told}; with push {pushed.mean:.1f} times"
+        f" latency; with push that blocks when a buffer is full {harms[BLOCKING.label].mean:.1f});"
+        f" of {most} consumers the first waits {pulled.mean:.1f} times as long as alone{told}; with"
+        f" push {pushed.mean:.1f} times"
     )
 
 
@@ -164,8 +164,9 @@ CLAIM = Claim(
     experiment=(
         f"{RATE:g} messages a second (Poisson), each for every one of {NUMBERS[0]} to {NUMBERS[-1]}"
         " consumers, by long poll and by WebSocket: the first consumer's median latency and the"
-        f" broker's CPU (the consumers share a process of their own). Then four consumers, one of which needs {SLOW.work * 1e3:g} ms for each"
-        f" message for {SLOW.duration:g} s: the others' median latency meanwhile, over that before."
+        " broker's CPU (the consumers share a process of their own). Then four consumers, one of"
+        f" which needs {SLOW.work * 1e3:g} ms for each message for {SLOW.duration:g} s: the others'"
+        " median latency meanwhile, over that before."
     ),
     criterion=(
         f"Refuted if one slow consumer makes the others' latency more than {HARM:g} times as long;"
