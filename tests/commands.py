@@ -65,9 +65,8 @@ def bash(script: str, cwd: Path) -> str:
         out, err = shell.communicate(timeout=PATIENCE)
     finally:
         shell.kill()
-    err = re.sub(
-        r"^\[\d+\].* Terminated .*\n", "", err, flags=re.MULTILINE
-    )  # if bash saw it in time
+    # what bash says of a job that the script killed, if it notices in time
+    err = re.sub(r"^\[\d+\].* Terminated .*\n", "", err, flags=re.MULTILINE)
     assert "Traceback" not in err, err
     assert not err or "timed out" in err, err
     return out

@@ -50,8 +50,8 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "byte": 0.8e-9,
 }
 REACH = 50.0
-REQUEST = {"request", "request_after", "serve", "reply", "reply_after", "response"}
-EXCHANGE = {*REQUEST, "http_cold", "http_step"}
+REQUEST = ("request", "serve", "reply", "response")
+EXCHANGE = {*REQUEST, "request_after", "reply_after", "http_cold", "http_step"}
 CALL = ("call", "call_record", "call_step", "publish", "call_turn", "call_sleep")
 CONNECTION = ("client", "server", "close")
 IN_PROCESS = {*LOOP, *COLD, "noise", *CALL} - {"shared", "iteration", "sleep"}
@@ -111,7 +111,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
         "cooled": (cold_after / cold_after[-1]).tolist(),
     }
     cold = {"cold": values["http_cold"]}
-    exchange = {name: cost(name) | cold for name in ("request", "serve", "reply", "response")}
+    exchange = {name: cost(name) | cold for name in REQUEST}
     return Physics.read(
         {
             "loop": loop,

@@ -129,9 +129,7 @@ class PushConsumer:
             return self._finish(message)
         if isinstance(message, Disconnected):
             self._lost_connection(now)
-        if isinstance(
-            message, OutOfRange
-        ):  # as a poller does: it goes on with the earliest there is
+        if isinstance(message, OutOfRange):  # as a poller does, go on with the earliest there is
             self.offset, self.epoch, self.wake_at = message.start, message.epoch, now
         return ()
 

@@ -16,9 +16,7 @@ from lab.engines.loopback import settings, side
 
 ANSWER_DEADLINE = 30.0
 CLOSE_DEADLINE = 2.0
-UNGUARDED = (
-    78  # exit status of a side whose script, on being imported by it, would start sides itself
-)
+UNGUARDED = 78  # exit status of a side whose script, when it imports that, would start sides itself
 NEEDS_GUARD = 'a script that measures does so below `if __name__ == "__main__":`'
 
 
