@@ -127,8 +127,7 @@ class Source(Actor):
 class Broker(Actor):
     """The broker, or the sender inside a source.
 
-    `accept` answers the producer, `cut_off` ends the connection of a consumer, and `refuse` answers one
-    that asked for an offset that is not there.
+    `accept` answers the producer, `cut_off` ends the connection of a consumer.
     """
 
     site: Site
@@ -143,12 +142,16 @@ class Broker(Actor):
         self.fate = site.views("fate")
         self.accept: Callable[[Accepted], None] = _unconnected
         self.cut_off: Callable[[int], None] = lambda consumer: None
-        self.refuse: Callable[[OutOfRange], None] = lambda message: self.send(message)
+        self.opening = False  # whether a consumer is opening a stream
+        self.refusal: OutOfRange | None = None  # what it is told then
 
-    def subscribe(self, message: Subscribe) -> None:
-        """Take on a consumer that opened a stream."""
+    def subscribe(self, message: Subscribe) -> OutOfRange | None:
+        """Take on a consumer that opened a stream; if its offset is not there, return what to tell it."""
+        self.opening, self.refusal = True, None
         self.handle(message)
+        self.opening = False
         self.site.counts["subscribed"] += 1
+        return self.refusal
 
     def take(self, message: Any) -> None:
         """Take a message that just arrived."""
@@ -182,8 +185,8 @@ class Broker(Actor):
                 settle(self.site, self.fate[output.consumer], output)
             elif kind is Disconnect:
                 self.cut_off(output.consumer)
-            elif kind is OutOfRange:
-                self.refuse(output)
+            elif kind is OutOfRange and self.opening:
+                self.refusal = output
             else:
                 if kind is Status:
                     self.site.counters["empty_replies"] += not output.changed

@@ -12,7 +12,7 @@ from lab.engines.loopback.job import Links, delivery
 from lab.engines.loopback.outlet import Outlet
 from lab.engines.loopback.site import Site
 from lab.engines.loopback.worker import Consumer
-from lab.messages import Deliver, Disconnected, Message, OutOfRange, Subscribe
+from lab.messages import Deliver, Disconnected, Message, Subscribe
 from lab.strategies import Stream
 from lab.wire.formats import JSON, JsonStream, Payloads, parse_position, position, refusal, whole
 
@@ -26,10 +26,8 @@ class EventSource:
         self.form = wire.format
         self.text = Payloads(site.messages.size.tolist())
         self.outlets: dict[int, Outlet] = {}
-        self.refused: dict[int, OutOfRange] = {}  # who is about to be told
         broker.send = self.send
         broker.cut_off = self.cut_off
-        broker.refuse = self.refuse
         server.route("GET", "/events", self._serve)
 
     def send(self, message: Any) -> None:
@@ -41,9 +39,6 @@ class EventSource:
     def cut_off(self, consumer: int) -> None:
         if consumer in self.outlets:
             self.outlets.pop(consumer).abort()
-
-    def refuse(self, message: OutOfRange) -> None:
-        self.refused[message.consumer] = message
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         who = whole(request.query.get("consumer", 0), "consumer")
@@ -63,10 +58,9 @@ class EventSource:
         outlet = Outlet(self.broker, who, response.write, request.transport)
         self.outlets[who] = outlet
         try:
-            self.broker.subscribe(Subscribe(who, offset, epoch))
-            if who in self.refused:
-                why = refusal(self.refused.pop(who))
-                return web.Response(status=416, headers=JSON, body=why.encode())
+            refused = self.broker.subscribe(Subscribe(who, offset, epoch))
+            if refused:
+                return web.Response(status=416, headers=JSON, body=refusal(refused).encode())
             await response.prepare(request)
             await outlet.run()
         except (ConnectionError, TimeoutError):

@@ -28,7 +28,6 @@ class WebSocketHub:
         self.form = wire.format if wire else JsonStream()
         self.text = Payloads(site.messages.size.tolist())
         self.outlets: dict[int, Outlet] = {}
-        self.refused: dict[int, OutOfRange] = {}  # who is about to be told
         self.producer: Outlet | None = None
         self.publisher: ServerConnection | None = None
         self.port = port
@@ -37,7 +36,6 @@ class WebSocketHub:
         if wire:
             broker.send = self.send
             broker.cut_off = self.cut_off
-            broker.refuse = self.refuse
 
     async def listen(self) -> int:
         options = settings.WEBSOCKET | counting(CountingServer, self.site.ping_interval)
@@ -59,9 +57,6 @@ class WebSocketHub:
     def cut_off(self, consumer: int) -> None:
         if consumer in self.outlets:
             self.outlets.pop(consumer).abort()
-
-    def refuse(self, message: OutOfRange) -> None:
-        self.refused[message.consumer] = message
 
     async def close(self) -> None:
         if self.server:
@@ -116,9 +111,9 @@ class WebSocketHub:
         outlet = Outlet(self.broker, who, connection.send, connection.transport)
         self.outlets[who] = outlet
         try:
-            self.broker.subscribe(first)
-            if who in self.refused:
-                await self._refuse(connection, self.refused.pop(who))
+            refusal = self.broker.subscribe(first)
+            if refusal:
+                await self._refuse(connection, refusal)
             else:
                 await converse(connection, outlet, self._read_acks(connection, who))
         finally:
