@@ -137,6 +137,26 @@ def test_runs_are_compared_at_the_typical_speed() -> None:
     assert raw[2] / raw[0] > 1.2
 
 
+def test_the_fit_compares_with_runs_at_the_typical_speed_too() -> None:
+    """A machine that drifts draws the speed of each run; a fit to such draws follows their luck."""
+    alike = fit.points([s for s in some() if s.scenario.workload.arrivals.mean_rate == 500])[0]
+    point = fit._point(alike, fit.QUICK)
+    drifting = physics_of(TRUTH, Fixed(drift=0.5))
+    assert fit.simulated(point, drifting) == fit.simulated(point, TRUE)
+
+
+def test_throughput_is_fitted_in_overload_only_and_there_in_full() -> None:
+    for alike in fit.points(some()):
+        workload = alike[0].scenario.workload
+        point = fit._point(alike, fit.QUICK)
+        rate = workload.arrivals.mean_rate
+        overloaded = rate >= 5_000
+        assert (THROUGHPUT in point.weights) is overloaded, plan.title(point.scenario)
+        shortened = point.scenario.workload.duration < workload.duration
+        expected = rate * workload.duration
+        assert shortened is (expected > fit.QUICK.most and not overloaded)
+
+
 def test_quantiles_leave_out_disturbed_runs_unless_too_few_are_left() -> None:
     alike = [{"latency p50": t, "broker cpu": 1e-4} for t in (0.001, 0.001, 0.009, 0.009, 0.009)]
     calm = [True, True, False, False, False]

@@ -36,12 +36,13 @@ WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, THROUGHPUT: 3.0}
 WHOLE = 1.5  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 OUTLIER = 0.15  # residuals beyond this count less and less
-PULL = 0.02  # weight of the squared distance from the starting values
+PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
 STEP = 0.1  # of finite differences, in the logarithm
 LEAP = 0.8  # the most that a parameter moves at once, in its logarithm
 DAMPING = (0.125, 1.0, 8.0)  # tried at once, times the damping that served last
-FAILURES = 2  # in a row to find a better place, after which the search ends
+FIRST = 0.01  # damping with a Jacobian just found
+FAILURES = 4  # in a row to find a better place, after which the search ends
 GOOD_ENOUGH = 0.001  # the share of the cost that one more step must win
 MEMBERS = 16
 SEED = 7
@@ -50,14 +51,17 @@ Vector = NDArray[np.float64]
 
 
 class Effort(NamedTuple):
-    """How long to search: steps at most, and how many messages to simulate for a point."""
+    """How long to search: steps and Jacobians at most; messages to simulate, at most in a run and at
+    least of a point.
+    """
 
     steps: int
+    jacobians: int
     most: int
     fewest: int
 
 
-FULL, QUICK = Effort(10, 800, 400), Effort(3, 300, 150)
+FULL, QUICK = Effort(10, 2, 800, 1600), Effort(4, 1, 300, 150)
 
 
 class Point(NamedTuple):
@@ -92,7 +96,7 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     weights = {name: _weight(scenario, target, name) for name in target}
     workload = scenario.workload
     expected = workload.arrivals.mean_rate * workload.duration
-    if expected > effort.most:
+    if expected > effort.most and not _overloaded(scenario, target):
         shorter = {"duration": workload.duration * effort.most / expected}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
     repeats = math.ceil(effort.fewest / expected)
@@ -110,6 +114,8 @@ def _weight(scenario: Scenario, target: Figures, name: str) -> float:
     latency = name.startswith("latency")
     if target[name] < SHORTEST or (waits and (latency or name.startswith("broker residence"))):
         return 0.0  # too short to tell, or set by the poll interval
+    if name == THROUGHPUT and not _overloaded(scenario, target):
+        return 0.0  # it is that of the arrivals
     if kind(name).startswith("p") and _hot(scenario, target):
         return weight * HOT
     return weight * WHOLE if latency else weight
@@ -117,14 +123,20 @@ def _weight(scenario: Scenario, target: Figures, name: str) -> float:
 
 def _hot(scenario: Scenario, target: Figures) -> bool:
     busy = sum(v for k, v in target.items() if kind(k) == "cpu" and not k.startswith("broker"))
-    rate = target[THROUGHPUT]
-    return busy * rate > 0.8 or rate < 0.9 * scenario.workload.arrivals.mean_rate
+    return busy * target[THROUGHPUT] > 0.8 or _overloaded(scenario, target)
+
+
+def _overloaded(scenario: Scenario, target: Figures) -> bool:
+    """Say whether messages were delivered more slowly than they came, by more than chance."""
+    rate = scenario.workload.arrivals.mean_rate
+    chance = (rate * scenario.workload.duration) ** -0.5  # by which the number of arrivals varies
+    return target[THROUGHPUT] < (0.9 - chance) * rate
 
 
 def simulated(point: Point, physics: Physics) -> Figures:
-    """Return the medians of the figures of simulated runs."""
-    strategy = point.scenario.strategies[0]
-    runs = [figures(simulate(point.scenario, strategy, physics, k)) for k in point.replications]
+    """Return the medians of the figures of runs simulated at the typical speed, as targets are."""
+    strategy, steady = point.scenario.strategies[0], physics.steady()
+    runs = [figures(simulate(point.scenario, strategy, steady, k)) for k in point.replications]
     return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
 
 
@@ -215,29 +227,36 @@ class Search:
         matrix = jacobian.T @ (weights[:, None] * jacobian) + pull * np.eye(len(at))
         return matrix, jacobian.T @ (weights * residuals) + pull * (at - self.start)
 
-    def run(self, steps: int, each: Callable[[int], None]) -> tuple[Vector, Vector, Vector]:
-        """Return where the search ended, with residuals and Jacobian."""
-        at, damping, failures = self.start.copy(), 0.01, 0
+    def run(self, effort: Effort, each: Callable[[int], None]) -> tuple[Vector, Vector, Vector]:
+        """Return where the search ended, with residuals and Jacobian.
+
+        A Jacobian takes as long as many steps. So it is mended after each (Broyden's method), and
+        found anew only when that finds no better place.
+        """
+        at, damping, failures, fresh = self.start.copy(), FIRST, 0, True
         here = self.everywhere([at])[0]
-        cost = self.cost(here, at)
-        for step in range(steps):
+        cost, jacobian, jacobians = self.cost(here, at), self.jacobian(at, here), 1
+        for step in range(effort.steps):
             each(step)
-            if not failures:
-                jacobian = self.jacobian(at, here)
-                matrix, gradient = self.normal(jacobian, here, at)
+            matrix, gradient = self.normal(jacobian, here, at)
             tried = [damping * factor for factor in DAMPING]
             places = [self._moved(at, matrix, gradient, each_damping) for each_damping in tried]
             found = self.everywhere(places)
             costs = [self.cost(r, place) for r, place in zip(found, places, strict=True)]
             best = int(np.argmin(costs))
             if costs[best] <= cost * (1 - GOOD_ENOUGH):
-                at, here, cost, failures = places[best], found[best], costs[best], 0
+                move, change = places[best] - at, found[best] - here
+                jacobian = jacobian + np.outer(change - jacobian @ move, move) / (move @ move)
+                at, here, cost, failures, fresh = places[best], found[best], costs[best], 0, False
                 damping = max(tried[best], 1e-4)
-                continue
-            failures += 1
-            if failures == FAILURES:
-                break
-            damping *= DAMPING[-1] / DAMPING[0]  # much shorter ways
+            elif fresh or jacobians == effort.jacobians:
+                failures += 1
+                if failures == FAILURES:
+                    break
+                damping *= DAMPING[-1] / DAMPING[0]  # much shorter ways
+            else:
+                jacobian, jacobians, fresh = self.jacobian(at, here), jacobians + 1, True
+                damping = FIRST
         return at, here, jacobian
 
     def _moved(self, at: Vector, matrix: Vector, gradient: Vector, damping: float) -> Vector:
@@ -289,6 +308,6 @@ def fit(
     spawn = get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(some,)) as pool:
         search = Search(alike, some, fixed, pool)
-        at, here, jacobian = search.run(steps, lambda step: progress("fitting", step, steps))
+        at, here, jacobian = search.run(effort, lambda step: progress("fitting", step, steps))
     progress("fitted", steps, steps)
     return Fitted(search.values(at), search.ensemble(at, here, jacobian), search.errors(here))

@@ -10,7 +10,7 @@ from lab.strategies import InProcessLongPoll, LongPoll, ShortPoll, Strategy, Web
 from lab.workload import Constant, Poisson, Workload
 
 SEED = 20
-SEGMENTS, QUICK_SEGMENTS = 4, 2
+SEGMENTS, QUICK_SEGMENTS = 3, 2
 QUICK_SHARE = 0.3  # of each run's duration
 
 

@@ -26,7 +26,7 @@ def calibrate_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Learn the costs of this machine, from three to four minutes of short measured runs.
+    """Learn the costs of this machine, from three minutes of short measured runs.
 
     Each kind of connection is run at low, middle and high load, and the costs are fitted with which
     simulation repeats the runs. Nothing else should run meanwhile. Without --out, `compare`,
