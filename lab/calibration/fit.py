@@ -2,8 +2,10 @@
 
 Least squares in the logarithms of figures, robust against single ones (pseudo-Huber), with a weak
 pull to the starting values that holds what the runs do not tell; Levenberg and Marquardt's method
-on a Jacobian of finite differences. The ensemble comes from the Jacobian: how the solution moves
-when runs are drawn anew from those measured, and when what the model misses has another sign.
+on a Jacobian of finite differences, which Broyden's method mends between steps. Runs are compared at
+the machine's typical speed, both measured and simulated. The ensemble comes from the Jacobian: how
+the solution moves when runs are drawn anew from those measured, and when what the model misses has
+another sign.
 """
 
 import math
@@ -305,6 +307,7 @@ def fit(
     alike = points(samples)
     some = [_point(each, effort) for each in alike]
     steps = effort.steps
+    progress("fitting", 0, steps)  # the first Jacobian comes before the first step
     spawn = get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(some,)) as pool:
         search = Search(alike, some, fixed, pool)
