@@ -4,12 +4,16 @@ Tests run in two processes, those of a file in the same one, so that what they h
 once. (`--dist loadgroup` of xdist 3.8 has no effect with pytest 9.2.)
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Shell
+
+# A shell's background job ignores Ctrl-C, and so would every command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -117,20 +117,27 @@ def check_command(
         raise typer.Exit(1)
 
 
-app.command("list")(list_command)
-app.command("compare")(runs.compare_command)
-app.command("simulate")(runs.simulate_command)
-app.command("measure")(runs.measure_command)
-app.command("predict")(runs.predict_command)
-app.command("calibrate")(calibration.calibrate_command)
-app.command("validate")(calibration.validate_command)
-app.command("check")(check_command)
-app.command("gallery")(gallery.gallery_command)
-app.command("guarantees")(faults.guarantees_command)
-app.command("torture")(faults.torture_command)
-app.command("serve")(feed.serve_command)
-app.command("feed")(feed.feed_command)
-app.command("claims")(claims.claims_command)
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {  # each with its line in the list of them
+    "list": (list_command, "List scenarios and strategies, or the knobs of one."),
+    "compare": (runs.compare_command, "Deliver one workload by every strategy, and compare."),
+    "simulate": (runs.simulate_command, "Simulate a scenario in virtual time."),
+    "measure": (runs.measure_command, "Measure a scenario with real connections on 127.0.0.1."),
+    "predict": (runs.predict_command, "Predict latency, cost and saturation, with intervals."),
+    "calibrate": (
+        calibration.calibrate_command,
+        "Learn what this machine's loops and connections cost.",
+    ),
+    "validate": (calibration.validate_command, "Judge how well runs never seen are predicted."),
+    "check": (check_command, "Check that every message of a trace has one fate."),
+    "gallery": (gallery.gallery_command, "Draw every figure from small runs on both engines."),
+    "guarantees": (faults.guarantees_command, "Break things, and see what that does to messages."),
+    "torture": (faults.torture_command, "Try random runs under random faults, and judge them."),
+    "serve": (feed.serve_command, "Offer messages in every way, to any client."),
+    "feed": (feed.feed_command, "Bring a server's ticks into a database, each once."),
+    "claims": (claims.claims_command, "Test what is said of push and pull."),
+}
+for _name, (_command, _line) in COMMANDS.items():
+    app.command(_name, short_help=_line)(_command)
 
 
 def _first_line(text: str | None) -> str:

@@ -14,6 +14,7 @@ from lab.validation.rows import FULL, LIGHT, PROMISED, Row, typical
 
 PANEL = (4.6, 4.2)  # inches
 LINEAR = 50  # per cent; beyond that the axis of errors is logarithmic, if one is twice as large
+TICKS = (-100, -50, -25, -10, 0, 10, 25, 50, 100, 300, 1000, 10_000, 100_000)  # per cent
 LEAST = 20  # per cent that the axis shows on either side
 OVERLOAD = "x"
 
@@ -72,6 +73,7 @@ def _scale(axes: Axes, errors: Sequence[float]) -> None:
     low, high = min([-LEAST, *errors]), max([LEAST, *errors])
     if max(-low, high) > 2 * LINEAR:
         axes.set_yscale("symlog", linthresh=LINEAR, linscale=2)
-        axes.yaxis.set_major_formatter(style.NUMBERS)
     axes.set_ylim(low * 1.2, high * 1.2)
+    axes.set_yticks([tick for tick in TICKS if low * 1.2 <= tick <= high * 1.2])
+    axes.yaxis.set_major_formatter(style.NUMBERS)
     axes.set_xlim(left=0)
