@@ -20,8 +20,8 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 4
-SLEEPS = (0.3e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 40e-3, 100e-3, 300e-3)  # seconds
+SCHEMA = 5
+SLEEPS = (0.3e-3, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
 
@@ -44,26 +44,34 @@ class Cost(Description):
 class LoopCosts(Description):
     """What an asyncio event loop costs by itself.
 
-    `wake_up` passes between an event and the first code that runs in a loop that slept;
-    `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of going to
-    sleep; `begin` that of a consumer's turning to a message, `begin_next` to the next of a batch;
-    `timer` is how late the kernel says that a timer is due. After a long sleep waking up takes
-    1 + `drowsy` times as long, and work 1 + `cold` times; `cooled` says which share of this cold is
-    back after a sleep as long as each of `SLEEPS` (between two of them in proportion to the
-    logarithm). What runs again before the loop sleeps is warm. A share `shared` of the cold is the
-    core's, which another loop on it keeps awake.
+    `wake_up` passes between an event and the first code that runs in a loop that slept. Then `rouse`
+    is the CPU time until the loop turns, and `switch` more of it if another loop ran on its core
+    meanwhile. `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of
+    going to sleep, during which what becomes ready is still seen. `begin` is that of a consumer's
+    turning to a message, `begin_next` to the next of a batch, `finish` what follows when it is done.
+    `timer` is how late the kernel says that a timer is due.
+
+    After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled`
+    says which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of
+    them in proportion to the logarithm). What runs again before the loop sleeps is warm, but a share
+    `residue` of the cold outlives the time awake. A share `shared` of the cold is the core's, which
+    another loop on it keeps awake.
     """
 
     wake_up: Seconds = 0.0
+    rouse: Seconds = 0.0
+    switch: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
     begin: Seconds = 0.0
     begin_next: Seconds = 0.0
+    finish: Seconds = 0.0
     cold: Annotated[Number, Field(ge=0)] = 0.0
     drowsy: Annotated[Number, Field(ge=0)] = 0.0
     cooled: tuple[Share, ...] = Field(
         (1.0,) * len(SLEEPS), min_length=len(SLEEPS), max_length=len(SLEEPS)
     )
+    residue: Share = 0.0
     shared: Share = 0.0
     sleep: Seconds = 0.0
 
@@ -169,7 +177,17 @@ class Physics(Description):
 
 
 WORK = ("stream", "exchange", "connection", "call")
-LOOP_WORK = ("wake_up", "iteration", "timer", "begin", "begin_next", "sleep")
+LOOP_WORK = (
+    "wake_up",
+    "rouse",
+    "switch",
+    "iteration",
+    "timer",
+    "begin",
+    "begin_next",
+    "finish",
+    "sleep",
+)
 
 
 def _slower(costs: Any, times: float) -> Any:

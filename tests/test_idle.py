@@ -5,8 +5,9 @@ import math
 import pytest
 
 from lab import IDEAL, LongPoll, ServerSentEvents, ShortPoll, Webhook, WebSocketPush
+from lab.engines.simulation.loop import SETTLING
 from lab.idle import idle_cost
-from lab.physics import SLEEPS, Cost, LoopCosts, Physics, StreamCosts, reference
+from lab.physics import SLEEPS, Cost, LinkPhysics, LoopCosts, Physics, StreamCosts, reference
 from lab.strategies import Strategy
 
 
@@ -49,13 +50,18 @@ def test_pings_cost_frames_and_wake_ups_and_only_on_websockets():
 
 @pytest.mark.parametrize(("interval", "seconds", "cold"), [(1.0, 100, 10), (0.002, 2, 1)])
 def test_only_a_long_sleep_makes_a_ping_dear(interval: float, seconds: float, cold: int):
-    """Each end is as cold as its sleep has made it; the pong comes back to a warm loop."""
-    cooled = tuple(float(sleep > 0.1) for sleep in SLEEPS)
+    """Each end is as cold as its sleep has made it; the pong comes back to a warm loop.
+
+    Little of the cold is felt in going to sleep.
+    """
+    cooled = tuple(float(sleep >= 0.1) for sleep in SLEEPS)
     loop = LoopCosts(iteration=10e-6, sleep=30e-6, cold=9.0, cooled=cooled)
     frame = Cost(fixed=1e-3, once=5e-6)  # nobody encodes or decodes a control frame
-    physics = Physics(loop=loop, stream=StreamCosts(send=frame, receive=frame))
+    stream = StreamCosts(send=frame, receive=frame)
+    physics = Physics(loop=loop, stream=stream, link=LinkPhysics(delay=1e-4))
     pinged = idle_cost(WebSocketPush(), seconds, ping_interval=interval, costs=physics)
-    ask, answer, hear = (10 + 5 + 30) * cold, (10 + 5 + 5 + 30) * cold, 10 + 5 + 30
+    tail = 30 * (1 + SETTLING * (cold - 1))
+    ask, answer, hear = (10 + 5) * cold + tail, (10 + 5 + 5) * cold + tail, 10 + 5 + 30
     assert pinged.cpu.mean * interval == pytest.approx((ask + answer + hear) * 1e-6, rel=0.01)
     assert pinged.wake_ups.mean * interval == pytest.approx(3, rel=0.01)
 

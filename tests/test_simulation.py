@@ -183,22 +183,23 @@ def lone(costs: Physics, rate: float) -> float:
 
 
 def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
-    """Half of the cold is back after 40 ms; three loops wake up for each message."""
+    """Part of the cold is back after 67 ms, all after 100; three loops wake up for each message."""
     work = Cost(fixed=1e-5)
     costs = Physics(
-        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooled=(0, 0, 0, 0, 0, 0, 0.5, 0.5, 1)),
+        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooled=(0, 0, 0, 0, 0, 1)),
         stream=StreamCosts(send=work, receive=work),
     )
-    assert SLEEPS[6:8] == (0.04, 0.1)
     assert lone(costs, 1000) == pytest.approx(4e-5 + 3 * 1e-4, rel=0.02)
-    assert lone(costs, 15) == pytest.approx(4e-5 + 3 * 2e-4, rel=0.02)
+    back = math.log(0.067 / SLEEPS[4]) / math.log(SLEEPS[5] / SLEEPS[4])
+    expected = 4e-5 + 3 * (1 + 2 * back) * 1e-4
+    assert lone(costs, 1 / 0.067) == pytest.approx(expected, rel=0.02)
     assert lone(costs, 0.2) == pytest.approx(4e-5 + 3 * 3e-4, rel=0.02)
 
 
 def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
-    cooled = cooled_by_octave(LoopCosts(cooled=(0, 0, 0.2, 0.4, 0.4, 0.4, 0.4, 0.4, 1)))
+    cooled = cooled_by_octave(LoopCosts(cooled=(0, 0, 0.2, 0.4, 0.4, 1)))
     times = 2.0 ** np.arange(-1, 64) / SECOND
-    middle = np.interp(math.log(math.sqrt(2.5e-3 * 5e-3)), np.log(times), cooled)
+    middle = np.interp(math.log(math.sqrt(SLEEPS[2] * SLEEPS[3])), np.log(times), cooled)
     assert middle == pytest.approx(0.3, abs=0.01)
     assert cooled[0] == 0.0
     assert cooled[-1] == 1.0
@@ -208,7 +209,7 @@ def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
 def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
     work = 4e-4
     costs = Physics(
-        loop=LoopCosts(cold=3.0, cooled=(0, 0, 1, 1, 1, 1, 1, 1, 1)),
+        loop=LoopCosts(cold=3.0, cooled=(0, 0, 1, 1, 1, 1)),
         stream=StreamCosts(receive=Cost(fixed=work)),
         cores=3,
         pins=IDEAL.pins,

@@ -14,10 +14,12 @@ from lab.trace import Trace
 
 PARTS = ("schedule delay", "to the broker", "broker residence", "on the way", "consumer queue")
 THROUGHPUT = "throughput"
+WAKE_UPS = "wake-ups"
 SHORTEST = 1e-6  # seconds; shorter figures are not fitted
 FLOOR = 2e-6  # added to both sides of a ratio, so that nothing is infinitely wrong
 SPEEDS = {
     "cpu": 1.0,
+    WAKE_UPS: 0.0,
     "p50": 1.2,
     "p90": 1.2,
     "p99": 1.2,
@@ -27,7 +29,7 @@ Figures = dict[str, float]
 
 
 def figures(trace: Trace) -> Figures:
-    """Return quantiles of the parts and the whole of latency, CPU seconds a message, throughput."""
+    """Return quantiles of latency and its parts, CPU seconds and wake-ups a message, and throughput."""
     found: Figures = {}
     for part, values in trace.parts().items():
         if part in PARTS and not np.isnan(values).all():
@@ -36,12 +38,13 @@ def figures(trace: Trace) -> Figures:
     found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
     for side, used in trace.counters.cpu_seconds.items():
         found[f"{side} cpu"] = used / len(trace)
+        found[f"{side} wake-ups"] = trace.counters.wake_ups[side] / len(trace)
     found[THROUGHPUT] = len(trace) / float(np.nanmax(trace.done))
     return {name: float(value) for name, value in found.items()}
 
 
 def kind(name: str) -> str:
-    """Return what sort of figure it is: p50, p90, p99, cpu or throughput."""
+    """Return what sort of figure it is: p50, p90, p99, cpu, wake-ups or throughput."""
     return name.split()[-1]
 
 

@@ -22,6 +22,7 @@ from lab.calibration.figures import (
     FLOOR,
     SHORTEST,
     THROUGHPUT,
+    WAKE_UPS,
     Figures,
     figures,
     kind,
@@ -34,9 +35,10 @@ from lab.engines.simulation import simulate
 from lab.physics import Physics
 from lab.scenario import Scenario
 
-WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, THROUGHPUT: 3.0}
+WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, WAKE_UPS: 0.5, THROUGHPUT: 3.0}
 WHOLE = 1.5  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
+SELDOM = 0.2  # wake-ups a message below which they are too few to tell
 OUTLIER = 0.15  # residuals beyond this count less and less
 PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
@@ -63,7 +65,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(10, 2, 800, 1600), Effort(4, 1, 300, 150)
+FULL, QUICK = Effort(8, 2, 800, 1600), Effort(4, 1, 300, 150)
 
 
 class Point(NamedTuple):
@@ -116,6 +118,8 @@ def _weight(scenario: Scenario, target: Figures, name: str) -> float:
     latency = name.startswith("latency")
     if target[name] < SHORTEST or (waits and (latency or name.startswith("broker residence"))):
         return 0.0  # too short to tell, or set by the poll interval
+    if kind(name) == WAKE_UPS and target[name] < SELDOM:
+        return 0.0
     if name == THROUGHPUT and not _overloaded(scenario, target):
         return 0.0  # it is that of the arrivals
     if kind(name).startswith("p") and _hot(scenario, target):

@@ -5,56 +5,62 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.physics import SLEEPS, Physics, Stalls
+from lab.physics import LOOP_WORK, SLEEPS, Physics, Stalls
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Stream
 
-LOOP = ("wake_up", "iteration", "timer", "begin", "begin_next", "sleep", "drowsy", "shared")
+LOOP = (*LOOP_WORK, "drowsy")
+SHARES = ("residue", "shared")  # each fitted as what it is to the rest
 COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
-    "wake_up": 18e-6,
-    "iteration": 4.8e-6,
-    "timer": 8.6e-6,
-    "begin": 2e-6,
-    "begin_next": 1e-6,
-    "sleep": 28e-6,
-    "drowsy": 9.4,
-    **dict(zip(COLD, (0.071, 0.053, 0.47, 0.6, 0.89, 3.3, 1.5, 0.52, 0.77), strict=True)),
-    "shared": 0.44,  # to 1, of the cold that is the core's to that which is the loop's own
-    "delay": 22e-6,
-    "noise": 0.15,
-    "stream_step": 1.7e-6,
-    "send": 6.1e-6,
-    "write": 12e-6,
-    "receive": 2e-6,
-    "read": 4.6e-6,
-    "http_step": 5.1e-6,
-    "request": 60e-6,
+    "wake_up": 7.3e-6,
+    "rouse": 9.4e-6,
+    "switch": 5.7e-6,
+    "iteration": 3.4e-6,
+    "timer": 8.8e-6,
+    "begin": 1.7e-6,
+    "begin_next": 1.1e-6,
+    "finish": 5.5e-6,
+    "sleep": 22e-6,
+    "drowsy": 8.5,
+    **dict(zip(COLD, (0.065, 0.16, 0.47, 3, 4.4, 1.9), strict=True)),
+    "residue": 0.089,  # to 1, of the cold that outlives the time awake to what does not
+    "shared": 0.66,  # to 1, of the cold that is the core's to that which is the loop's own
+    "delay": 25e-6,
+    "noise": 0.2,
+    "stream_step": 1.5e-6,
+    "send": 8.5e-6,
+    "write": 10e-6,
+    "receive": 1.7e-6,
+    "read": 3.8e-6,
+    "http_step": 4.3e-6,
+    "request": 64e-6,
     "request_after": 40e-6,
-    "serve": 45e-6,
+    "serve": 44e-6,
     "reply": 37e-6,
-    "reply_after": 6.8e-6,
-    "response": 23e-6,
-    "resume": 8.3e-6,
-    "client": 41e-6,
-    "server": 33e-6,
-    "close": 40e-6,
-    "http_cold": 0.61,
-    "call_step": 6e-6,
-    "publish": 0.58e-6,
-    "call": 5.7e-6,
-    "call_record": 0.9e-6,
-    "call_turn": 0.92e-6,
-    "call_sleep": 23e-6,
-    "record": 3.3e-6,
-    "byte": 0.65e-9,
+    "reply_after": 6.9e-6,
+    "response": 21e-6,
+    "resume": 7.3e-6,
+    "client": 42e-6,
+    "server": 41e-6,
+    "close": 44e-6,
+    "http_cold": 0.53,
+    "call_step": 5.2e-6,
+    "publish": 0.57e-6,
+    "call": 5.3e-6,
+    "call_record": 0.35e-6,
+    "call_turn": 1.1e-6,
+    "call_sleep": 13e-6,
+    "record": 2.4e-6,
+    "byte": 0.6e-9,
 }
 REACH = 50.0
 REQUEST = ("request", "serve", "reply", "response")
 EXCHANGE = {*REQUEST, "request_after", "reply_after", "http_cold", "http_step"}
 CALL = ("call", "call_record", "call_step", "publish", "call_turn", "call_sleep")
 CONNECTION = ("client", "server", "close")
-IN_PROCESS = {*LOOP, *COLD, "noise", *CALL} - {"shared", "iteration", "sleep"}
+SHARING = {"shared", "switch"}  # matter where loops share a core
+IN_PROCESS = {*LOOP, *COLD, "residue", "noise", *CALL} - {*SHARING, "iteration", "sleep"}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -104,12 +110,16 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             "after": values.get(f"{name}_after", 0.0),
         }
 
-    shared, cold_after = values["shared"], np.cumsum([values[name] for name in COLD])
-    loop = {name: values[name] for name in LOOP} | {
-        "shared": shared / (1 + shared),
-        "cold": float(cold_after[-1]),
-        "cooled": (cold_after / cold_after[-1]).tolist(),
-    }
+    cold_after = np.cumsum([values[name] for name in COLD])
+    shares = {name: values[name] / (1 + values[name]) for name in SHARES}
+    loop = (
+        {name: values[name] for name in LOOP}
+        | shares
+        | {
+            "cold": float(cold_after[-1]),
+            "cooled": (cold_after / cold_after[-1]).tolist(),
+        }
+    )
     cold = {"cold": values["http_cold"]}
     exchange = {name: cost(name) | cold for name in REQUEST}
     return Physics.read(

@@ -370,7 +370,7 @@ class Worker:
         worked = consumer.worked
         if self.failed:
             worked, self.failed = Worked(consumer.index, self.failed), []
-        return consumer.handle(worked, now)
+        return consumer.handle(worked, loop.pay(loop.finish, now))
 
 
 class Writer:
@@ -502,7 +502,9 @@ class Consumer(Actor):
                 if self.record.has_work:
                     now = self.worker.begin(output.messages, now)
                 else:
-                    now = self._finish_at_once(output.messages, now)
+                    now = self.loop.pay(
+                        self.loop.finish, self._finish_at_once(output.messages, now)
+                    )
                     more = self.role.receive(self.worked, now / SECOND)
                     if more:
                         now = self.emit(more, now)

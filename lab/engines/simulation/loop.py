@@ -25,6 +25,7 @@ NEVER = 2**62
 SECOND = 1_000_000_000
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
+SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
 
@@ -41,8 +42,8 @@ Charge = tuple[float, float, int]
 """A cost: nanoseconds in a warm loop, as many more in a cold one, and a bit that names its code."""
 
 NOTHING: Charge = (0.0, 0.0, 0)
-ITERATION, STEP, RESUME, BEGIN = 1, 2, 4, 8  # bits of code
-OTHER = 16  # the first of those of messages
+ITERATION, STEP, RESUME, BEGIN, FINISH, ROUSE = 1, 2, 4, 8, 16, 32  # bits of code
+OTHER = 64  # the first of those of messages
 
 
 def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge:
@@ -131,17 +132,21 @@ class EventLoop:
         self.core = core
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
+        self.rouse = charge(loop.rouse, ROUSE, loop.cold)
+        self.switch = loop.switch * SECOND
         self.iteration = charge(loop.iteration, ITERATION, loop.cold)
         self.begin = charge(loop.begin, BEGIN, loop.cold)
         self.begin_next = loop.begin_next * SECOND
+        self.finish = charge(loop.finish, FINISH, loop.cold)
         self.timer = int(loop.timer * SECOND)
         self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
         self.cooled, self.shared = cooled_by_octave(loop), loop.shared
+        self.residue = loop.residue
         self.coldness = 1.0  # of code that has not run yet: up to 1, after a long sleep
         self.rested = 1.0  # the same, when the next turn begins
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.varies = bool(loop.cold or loop.drowsy or physics.noise)
+        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.switch or physics.noise)
         self.stalls = bool(core.stalls.rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
@@ -160,6 +165,7 @@ class EventLoop:
         self.busy_until = 0
         self.cpu = 0
         self.core_tail = 0  # what going to sleep takes after the last turn
+        self.asleep = False  # whether it will have slept when the next turn begins
         self.wake_ups = 0
 
     def add(self, at: int, kind: int, ready: Ready) -> None:
@@ -211,10 +217,9 @@ class EventLoop:
     def _turn(self, now: int) -> None:
         """Handle what is ready at `now`, and what `go_on` lets follow."""
         if now > self.busy_until:
-            self.wake_ups += 1
             self.cpu += self.core_tail
-            if self.varies:
-                self._cool()
+        if self.asleep:
+            self._wake()
         self._open(now)
         agenda = self.agenda
         entry = heappop(agenda)
@@ -227,21 +232,27 @@ class EventLoop:
         self.cpu += end - self.begun
         core = self.core
         self.busy_until = core.free_at = end
-        if self.sleep:  # others wait until this loop has gone to sleep
+        if self.sleep:  # others wait until this loop has gone to sleep, having found nothing more
             self.core_tail = self._tail()
-            core.others_at = end + self.core_tail
+            core.others_at = end + self.core_tail + 1
             core.last = self
 
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
-        self.begun = now
+        self.begun = self.opened = now
+        core = self.core
         if self.varies:
             self.factor = self.noise.draw()
-            self.opened = self.pay(self.iteration, now)
+            if not self.warm:
+                self.opened = self.pay(self.rouse, now)
+                if core.last not in (None, self):
+                    self.opened += int(self.switch * self.factor)
+                core.last = self
+            self.opened = self.pay(self.iteration, self.opened)
         else:
-            self.opened = now + int(self.iteration[0])
-        if self.stalls and (now >= self.core.stall_at or now < self.core.stall_until):
-            self.opened += self.core.stall(now)
+            self.opened += int(self.iteration[0])
+        if self.stalls and (now >= core.stall_at or now < core.stall_until):
+            self.opened += core.stall(now)
 
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`."""
@@ -251,15 +262,17 @@ class EventLoop:
             cost += cold * self.coldness
         return now + int(cost * self.factor)
 
-    def _cool(self) -> None:
+    def _wake(self) -> None:
         """Wake up: be as cold as the sleep has made the loop."""
-        self.coldness = self.rested
-        self.warm = 0
-        self.luck = self.noise.draw()
+        self.wake_ups += 1
+        if self.varies:
+            self.coldness = self.rested
+            self.warm = 0
+            self.luck = self.noise.draw()
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
-        return int(self.sleep * (1.0 + self.cold * self.coldness))
+        return int(self.sleep * (1.0 + SETTLING * self.cold * self.coldness))
 
     def _cooled(self, idle: int) -> float:
         """Return how much of the cold comes back in `idle` nanoseconds."""
@@ -275,6 +288,7 @@ class EventLoop:
         back = self._cooled(idle)
         if self.shared and core_idle < idle:
             back += self.shared * (self._cooled(max(0, core_idle)) - back)
+        back += self.residue * self.coldness * (1.0 - back)
         self.rested = back
         drowsy = self.drowsy * back
         return int(self.wake_up * (1.0 + drowsy) * self.luck + timer * drowsy)
@@ -286,8 +300,10 @@ class EventLoop:
         may not: something else comes first. What the caller does next starts at `opened`. This saves
         the way through the agenda.
         """
-        if at <= end:
-            begin = end
+        tail = self._tail() if at > end else 0
+        asleep = at > end + tail
+        if not asleep:
+            begin = end + tail
         elif self.varies:
             begin = at + self._latency(at - end, at - end, timer)
         else:
@@ -298,13 +314,9 @@ class EventLoop:
         self.ahead -= 1
         if self.ahead < 0:
             return -1
-        self.cpu += end - self.begun
-        if begin > end:
-            self.wake_ups += 1
-            if self.sleep:
-                self.cpu += self._tail()
-            if self.varies:
-                self._cool()
+        self.cpu += end - self.begun + tail
+        if asleep:
+            self._wake()
         self._open(begin)
         return begin
 
@@ -318,12 +330,12 @@ class EventLoop:
         return end
 
     def _next_turn(self) -> int:
-        """Return when the next turn begins: at once if busy until then, else after waking up."""
+        """Return when the next turn begins: at once if not asleep yet, else after waking up."""
         at, kind, *_ = self.agenda[0]
         idle = at - self.busy_until
-        if idle <= 0:
-            self.rested = self.coldness
-            return self.busy_until
+        self.asleep = idle > self.core_tail
+        if not self.asleep:
+            return self.busy_until + (self.core_tail if idle > 0 else 0)
         if not self.varies:
             return at + int(self.wake_up)
         late = self.timer if kind == TIMER else 0
