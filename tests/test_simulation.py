@@ -225,6 +225,63 @@ def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
         assert used == pytest.approx((len(trace) + 2 * 3) * work, rel=0.01)
 
 
+def evenly(costs: LoopCosts, rate: float, count: int, **physics: object) -> Trace:
+    """Return `count` messages pushed evenly spaced on loops that cost only `costs`."""
+    workload, strategy = (
+        Workload(arrivals=Periodic(rate=rate), duration=count / rate),
+        WebSocketPush(),
+    )
+    return simulate(scenario(workload, strategy), strategy, Physics(loop=costs, **physics))
+
+
+APART = {"cores": IDEAL.cores, "pins": IDEAL.pins}
+
+
+def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None:
+    """It is handled as soon as the loop would sleep, and nothing wakes up."""
+    awake = evenly(LoopCosts(sleep=1e-3, wake_up=3e-4), 2000, 40, **APART)
+    assert awake.counters.wake_ups["source"] == 1
+    late = np.round(awake.sent - awake.created, 6)
+    assert set(late) == {3e-4, 8e-4}  # of the two that became due within each millisecond
+    asleep = evenly(LoopCosts(sleep=1e-4), 2000, 40, **APART)
+    assert asleep.counters.wake_ups["source"] == len(asleep)
+    for trace, sleeps in ((awake, 1e-3), (asleep, 1e-4)):
+        turns = len(np.unique(trace.sent))  # the run ends with the last
+        assert trace.counters.cpu_seconds["source"] == pytest.approx((turns - 1) * sleeps)
+
+
+def test_a_loop_pays_for_the_core_that_another_had() -> None:
+    costs = LoopCosts(switch=1e-4)
+    shared, apart = evenly(costs, 100, 50), evenly(costs, 100, 50, **APART)
+    for side in ("source", "target"):
+        used = shared.counters.cpu_seconds[side]
+        assert used == pytest.approx(len(shared) * costs.switch, abs=1.5e-4)
+    assert shared.counters.cpu_seconds["broker"] == 0.0
+    assert not any(apart.counters.cpu_seconds.values())
+
+
+def test_rousing_is_paid_once_a_waking() -> None:
+    costs = LoopCosts(rouse=1e-4, finish=3e-5)
+    trace = evenly(costs, 100, 50, **APART)
+    used = trace.counters.cpu_seconds
+    assert used["source"] == pytest.approx(len(trace) * 1e-4)
+    assert used["target"] == pytest.approx(len(trace) * 1.3e-4)
+    batched = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.25, seed=3)
+    strategy = WebSocketPush()
+    burst = simulate(scenario(batched, strategy), strategy, Physics(loop=costs, **APART))
+    assert burst.counters.cpu_seconds["source"] < len(burst) * 1e-4 / 2
+
+
+def test_a_share_of_the_cold_outlives_the_time_awake() -> None:
+    """Each message finds half of the cold that the one before it found: 1/2 + 1/4 + … = 1."""
+    work, cold = 1e-5, 8.0
+    loops = LoopCosts(cold=cold, cooled=(0, 0, 0, 0, 0, 1), residue=0.5)
+    costs = StreamCosts(receive=Cost(fixed=work))
+    trace = evenly(loops, 4000, 40, stream=costs, **APART)
+    used = trace.counters.cpu_seconds["broker"]
+    assert used == pytest.approx((len(trace) + cold) * work, rel=0.01)
+
+
 def test_what_is_paid_once_is_paid_once_a_turn() -> None:
     """Of messages that come at once, the first to be written in each turn pays more."""
     costs = IDEAL.model_copy(
