@@ -53,6 +53,7 @@ COSTS = reference().physics
 BUSY = Workload(
     arrivals=OnOff(rate=3000, on=0.05, off=0.1), work=Exponential(mean=0.0002), duration=1, seed=3
 )
+BURSTS = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.25, seed=3)
 EVERY = [
     *(kind() for kind in STRATEGIES),
     WebSocketPush(acks=True, credits=5),
@@ -175,11 +176,16 @@ def test_costs_and_delays_add_up_on_an_empty_system() -> None:
     assert parts["work"] == 0
 
 
+def evenly(costs: Physics, rate: float, count: int) -> Trace:
+    """Return `count` messages pushed `rate` a second, evenly spaced."""
+    strategy = WebSocketPush()
+    workload = Workload(arrivals=Periodic(rate=rate), duration=count / rate)
+    return simulate(scenario(workload, strategy), strategy, costs)
+
+
 def lone(costs: Physics, rate: float) -> float:
     """Return the median latency of messages pushed `rate` a second, evenly spaced."""
-    strategy = WebSocketPush()
-    workload = Workload(arrivals=Periodic(rate=rate), duration=30 / rate)
-    return float(np.median(simulate(scenario(workload, strategy), strategy, costs).latency))
+    return float(np.median(evenly(costs, rate, 30).latency))
 
 
 def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
@@ -216,34 +222,26 @@ def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
     )
     assert lone(costs, 1) == pytest.approx(2 * (work + 3 * work), rel=0.001)
     assert lone(costs, 1200) == pytest.approx(2 * work, rel=0.25)
-    burst = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.25, seed=3)
     strategy = WebSocketPush()
-    trace = simulate(scenario(burst, strategy), strategy, costs)
+    trace = simulate(scenario(BURSTS, strategy), strategy, costs)
     assert len(trace) > 9  # in three bursts; only the first of the second and third finds it cold
     for side in ("broker", "target"):
         used = trace.counters.cpu_seconds[side]
         assert used == pytest.approx((len(trace) + 2 * 3) * work, rel=0.01)
 
 
-def evenly(costs: LoopCosts, rate: float, count: int, **physics: object) -> Trace:
-    """Return `count` messages pushed evenly spaced on loops that cost only `costs`."""
-    workload, strategy = (
-        Workload(arrivals=Periodic(rate=rate), duration=count / rate),
-        WebSocketPush(),
-    )
-    return simulate(scenario(workload, strategy), strategy, Physics(loop=costs, **physics))
-
-
-APART = {"cores": IDEAL.cores, "pins": IDEAL.pins}
+def apart(**costs: object) -> Physics:
+    """Return physics in which each loop has a core of its own."""
+    return Physics(cores=IDEAL.cores, pins=IDEAL.pins, **costs)
 
 
 def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None:
     """It is handled as soon as the loop would sleep, and nothing wakes up."""
-    awake = evenly(LoopCosts(sleep=1e-3, wake_up=3e-4), 2000, 40, **APART)
+    awake = evenly(apart(loop=LoopCosts(sleep=1e-3, wake_up=3e-4)), 2000, 40)
     assert awake.counters.wake_ups["source"] == 1
     late = np.round(awake.sent - awake.created, 6)
     assert set(late) == {3e-4, 8e-4}  # of the two that became due within each millisecond
-    asleep = evenly(LoopCosts(sleep=1e-4), 2000, 40, **APART)
+    asleep = evenly(apart(loop=LoopCosts(sleep=1e-4)), 2000, 40)
     assert asleep.counters.wake_ups["source"] == len(asleep)
     for trace, sleeps in ((awake, 1e-3), (asleep, 1e-4)):
         turns = len(np.unique(trace.sent))  # the run ends with the last
@@ -252,23 +250,22 @@ def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None
 
 def test_a_loop_pays_for_the_core_that_another_had() -> None:
     costs = LoopCosts(switch=1e-4)
-    shared, apart = evenly(costs, 100, 50), evenly(costs, 100, 50, **APART)
+    shared, alone = (evenly(some, 100, 50) for some in (Physics(loop=costs), apart(loop=costs)))
     for side in ("source", "target"):
         used = shared.counters.cpu_seconds[side]
         assert used == pytest.approx(len(shared) * costs.switch, abs=1.5e-4)
     assert shared.counters.cpu_seconds["broker"] == 0.0
-    assert not any(apart.counters.cpu_seconds.values())
+    assert not any(alone.counters.cpu_seconds.values())
 
 
 def test_rousing_is_paid_once_a_waking() -> None:
-    costs = LoopCosts(rouse=1e-4, finish=3e-5)
-    trace = evenly(costs, 100, 50, **APART)
+    costs = apart(loop=LoopCosts(rouse=1e-4, finish=3e-5))
+    trace = evenly(costs, 100, 50)
     used = trace.counters.cpu_seconds
     assert used["source"] == pytest.approx(len(trace) * 1e-4)
     assert used["target"] == pytest.approx(len(trace) * 1.3e-4)
-    batched = Workload(arrivals=OnOff(rate=1e6, on=1e-5, off=0.1), duration=0.25, seed=3)
     strategy = WebSocketPush()
-    burst = simulate(scenario(batched, strategy), strategy, Physics(loop=costs, **APART))
+    burst = simulate(scenario(BURSTS, strategy), strategy, costs)
     assert burst.counters.cpu_seconds["source"] < len(burst) * 1e-4 / 2
 
 
@@ -276,8 +273,8 @@ def test_a_share_of_the_cold_outlives_the_time_awake() -> None:
     """Each message finds half of the cold that the one before it found: 1/2 + 1/4 + … = 1."""
     work, cold = 1e-5, 8.0
     loops = LoopCosts(cold=cold, cooled=(0, 0, 0, 0, 0, 1), residue=0.5)
-    costs = StreamCosts(receive=Cost(fixed=work))
-    trace = evenly(loops, 4000, 40, stream=costs, **APART)
+    costs = apart(loop=loops, stream=StreamCosts(receive=Cost(fixed=work)))
+    trace = evenly(costs, 4000, 40)
     used = trace.counters.cpu_seconds["broker"]
     assert used == pytest.approx((len(trace) + cold) * work, rel=0.01)
 
