@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 5
+SCHEMA = 6
 SLEEPS = (0.3e-3, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
@@ -45,22 +45,22 @@ class LoopCosts(Description):
     """What an asyncio event loop costs by itself.
 
     `wake_up` passes between an event and the first code that runs in a loop that slept. Then `rouse`
-    is the CPU time until the loop turns, and `switch` more of it if another loop ran on its core
-    meanwhile. `iteration` is the CPU time of one turn besides what is handled in it; `sleep` that of
-    going to sleep, during which what becomes ready is still seen. `begin` is that of a consumer's
-    turning to a message, `begin_next` to the next of a batch, `finish` what follows when it is done.
-    `timer` is how late the kernel says that a timer is due.
+    is the CPU time until the loop turns. `iteration` is the CPU time of one turn besides what is
+    handled in it; `sleep` that of going to sleep, during which what becomes ready is still seen.
+    `begin` is that of a consumer's turning to a message, `begin_next` to the next of a batch, `finish`
+    what follows when it is done. `timer` is how late the kernel says that a timer is due.
 
     After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled`
     says which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of
-    them in proportion to the logarithm). What runs again before the loop sleeps is warm, but a share
-    `residue` of the cold outlives the time awake. A share `shared` of the cold is the core's, which
-    another loop on it keeps awake.
+    them in proportion to the logarithm), in a loop that usually sleeps long; one that usually sleeps
+    `habit` cools half as deep. What runs again before the loop sleeps is warm, but a share `residue`
+    of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
+    on it keeps awake. Code that did not run when the loop was awake last has not been warmed then. And
+    other work on the core displaces code that was warm: up to a share `displaced` of the cold.
     """
 
     wake_up: Seconds = 0.0
     rouse: Seconds = 0.0
-    switch: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
     begin: Seconds = 0.0
@@ -71,8 +71,10 @@ class LoopCosts(Description):
     cooled: tuple[Share, ...] = Field(
         (1.0,) * len(SLEEPS), min_length=len(SLEEPS), max_length=len(SLEEPS)
     )
+    habit: Seconds = 0.0
     residue: Share = 0.0
     shared: Share = 0.0
+    displaced: Share = 0.0
     sleep: Seconds = 0.0
 
 
@@ -113,12 +115,14 @@ class ConnectionCosts(Description):
 class CallCosts(Cost):
     """A message that is a function call; to `publish` one is cheaper.
 
-    `step` is what it costs the broker to decide what to send. A turn of a loop that has no socket to
-    watch takes `turn`, its going to sleep `sleep`.
+    `step` is what it costs the broker to decide what to send. A loop that has no socket to watch takes
+    `rouse` to turn when it woke up, `turn` for each turn and `sleep` to go to sleep; it becomes `cold`
+    times as cold as others.
     """
 
     publish: Seconds = 0.0
     step: Seconds = 0.0
+    rouse: Seconds = 0.0
     turn: Seconds = 0.0
     sleep: Seconds = 0.0
 
@@ -163,6 +167,14 @@ class Physics(Description):
     def core_of(self, side: str) -> int:
         return self.pins.get(side, 0) % self.cores
 
+    def without_sockets(self) -> "Physics":
+        """Return the physics of processes whose messages are calls: their loops have other prices."""
+        call, loop = self.call, self.loop
+        own = {"rouse": call.rouse, "iteration": call.turn, "sleep": call.sleep}
+        loop = loop.model_copy(update={**own, "cold": loop.cold * call.cold})
+        alike = call.model_copy(update={"cold": 1.0})
+        return self.model_copy(update={"loop": loop, "call": alike})
+
     def steady(self) -> "Physics":
         """Return the same machine, but always at its typical speed."""
         return self.model_copy(update={"drift": 0.0})
@@ -180,7 +192,6 @@ WORK = ("stream", "exchange", "connection", "call")
 LOOP_WORK = (
     "wake_up",
     "rouse",
-    "switch",
     "iteration",
     "timer",
     "begin",

@@ -26,7 +26,6 @@ from lab.physics import SCHEMA, Physics, Stalls, load, reference
 RNG = np.random.default_rng(5)
 TRUTH = {name: value * math.exp(RNG.uniform(-0.3, 0.3)) for name, value in START.items()}
 TRUE = physics_of(TRUTH)
-SEGMENTS = 2
 WITHIN = 0.05  # of what held-out runs of the truth show
 IDENTIFIED_WITHIN = 0.10
 
@@ -38,7 +37,7 @@ def measured(scenario: Scenario, replication: int, physics: Physics = TRUE) -> r
 
 
 def some(quick: bool = True) -> list[runs.Sample]:
-    return [measured(s, k) for s in plan.scenarios(quick) for k in range(SEGMENTS)]
+    return [measured(s, k) for s in plan.scenarios(quick) for k in range(plan.segments(quick))]
 
 
 @pytest.fixture(scope="module")

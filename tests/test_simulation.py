@@ -31,8 +31,8 @@ from lab import (
     simulate,
 )
 from lab.engines.simulation import loop
+from lab.engines.simulation.cold import FOOTPRINT, SECOND, cooled_by_octave
 from lab.engines.simulation.engine import Simulation
-from lab.engines.simulation.loop import SECOND, cooled_by_octave
 from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
@@ -248,14 +248,42 @@ def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None
         assert trace.counters.cpu_seconds["source"] == pytest.approx((turns - 1) * sleeps)
 
 
-def test_a_loop_pays_for_the_core_that_another_had() -> None:
-    costs = LoopCosts(switch=1e-4)
-    shared, alone = (evenly(some, 100, 50) for some in (Physics(loop=costs), apart(loop=costs)))
-    for side in ("source", "target"):
-        used = shared.counters.cpu_seconds[side]
-        assert used == pytest.approx(len(shared) * costs.switch, abs=1.5e-4)
-    assert shared.counters.cpu_seconds["broker"] == 0.0
-    assert not any(alone.counters.cpu_seconds.values())
+def test_other_work_on_the_core_displaces_warm_code() -> None:
+    """The source pays for what the target did meanwhile, t: x = t / (t + footprint) of the share."""
+    work, cold, share = 1e-4, 3.0, 0.8
+    loop = LoopCosts(cold=cold, cooled=(0,) * len(SLEEPS), displaced=share, rouse=work)
+    alone = evenly(apart(loop=loop), 100, 50).counters.cpu_seconds
+    shared = evenly(Physics(loop=loop, cores=2), 100, 50)
+    used = shared.counters.cpu_seconds
+    for side in alone:
+        assert alone[side] == pytest.approx(len(shared) * work)
+    later = len(shared) - 1  # the first message finds nothing displaced
+    found = (used["source"] / work - len(shared)) / later / cold / share
+    others = used["target"] / later
+    assert found == pytest.approx(others / (others + FOOTPRINT / SECOND), rel=0.02)
+    assert used["broker"] == alone["broker"]
+
+
+def test_a_loop_that_usually_sleeps_briefly_cools_less() -> None:
+    """One that usually sleeps as long as its habit finds half of the cold."""
+    work, cold, gap = 1e-6, 8.0, 0.01
+    loop = LoopCosts(cold=cold, cooled=(1,) * 6, habit=gap, rouse=work)
+    used = evenly(apart(loop=loop), 100, 1 / gap).counters.cpu_seconds["broker"]
+    assert used / (100 * work) - 1 == pytest.approx(cold / 2, rel=0.1)
+
+
+def test_code_that_has_not_run_for_long_is_cold_even_if_the_loop_just_woke() -> None:
+    """The broker handles the answer 0.2 ms after the request, but 10 ms after the answer before."""
+    work, cold = 1e-6, 8.0
+    costs = apart(
+        loop=LoopCosts(cold=cold, cooled=(0, 0, 1, 1, 1, 1)),
+        exchange=ExchangeCosts(response=Cost(fixed=work)),
+        link=LinkPhysics(delay=1e-4),
+    )
+    strategy = Webhook()
+    trace = simulate(scenario(Workload(arrivals=Periodic(rate=100)), strategy), strategy, costs)
+    used = trace.counters.cpu_seconds["broker"] / len(trace)
+    assert used == pytest.approx((1 + cold) * work, rel=0.02)
 
 
 def test_rousing_is_paid_once_a_waking() -> None:

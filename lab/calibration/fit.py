@@ -36,13 +36,14 @@ from lab.physics import Physics
 from lab.scenario import Scenario
 
 WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, WAKE_UPS: 0.5, THROUGHPUT: 3.0}
-WHOLE = 1.5  # weight of the whole latency against that of a part
+WHOLE = 2.0  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 SELDOM = 0.2  # wake-ups a message below which they are too few to tell
+SMALL = 0.05  # of the median latency: parts shorter than this count less and less
 OUTLIER = 0.15  # residuals beyond this count less and less
 PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
-STEP = 0.1  # of finite differences, in the logarithm
+STEP = 0.15  # of finite differences, in the logarithm
 LEAP = 0.8  # the most that a parameter moves at once, in its logarithm
 DAMPING = (0.125, 1.0, 8.0)  # tried at once, times the damping that served last
 FIRST = 0.01  # damping with a Jacobian just found
@@ -148,12 +149,19 @@ def simulated(point: Point, physics: Physics) -> Figures:
 
 def _differences(point: Point, some: Figures, others: Figures) -> Vector:
     """Return the weighted logarithms of the ratios of a point's figures."""
+    floors = {name: _floor(point, name) for name in point.weights}
     return np.array(
         [
-            weight * math.log((some[name] + FLOOR) / (others[name] + FLOOR))
+            weight * math.log((some[name] + floors[name]) / (others[name] + floors[name]))
             for name, weight in point.weights.items()
         ]
     )
+
+
+def _floor(point: Point, name: str) -> float:
+    """Return what is added to both sides of a ratio, so that little matters little."""
+    part = kind(name).startswith("p") and not name.startswith("latency")
+    return SMALL * point.target["latency p50"] if part else FLOOR
 
 
 _points: list[Point] = []  # in a worker process: what there is to simulate

@@ -10,8 +10,8 @@ from lab.strategies import InProcessLongPoll, LongPoll, ShortPoll, Strategy, Web
 from lab.workload import Constant, Poisson, Workload
 
 SEED = 20
-SEGMENTS, QUICK_SEGMENTS = 3, 2
-QUICK_SHARE = 0.3  # of each run's duration
+SEGMENTS, QUICK_SEGMENTS = 4, 2
+QUICK_SHARE = 0.5  # of each run's duration
 
 
 class Planned(NamedTuple):
@@ -25,37 +25,37 @@ class Planned(NamedTuple):
 
 
 PLAN = [
-    Planned(WebSocketPush(), 5, 2.0),
-    Planned(WebSocketPush(), 40, 1.5, quick=True),
-    Planned(WebSocketPush(), 150, 1.2),
-    Planned(WebSocketPush(), 500, 1.0, quick=True),
-    Planned(WebSocketPush(), 1200, 1.0),
-    Planned(WebSocketPush(), 3500, 0.6, quick=True),
-    Planned(WebSocketPush(), 12_000, 0.3),
+    Planned(WebSocketPush(), 5, 1.4),
+    Planned(WebSocketPush(), 40, 1.0, quick=True),
+    Planned(WebSocketPush(), 150, 0.7),
+    Planned(WebSocketPush(), 500, 0.6, quick=True),
+    Planned(WebSocketPush(), 1200, 0.5),
+    Planned(WebSocketPush(), 3500, 0.4, quick=True),
+    Planned(WebSocketPush(), 12_000, 0.2),
     Planned(WebSocketPush(), 80_000, 0.06, quick=True),
-    Planned(WebSocketPush(), 200, 1.2, size=20_000, quick=True),
-    Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.8),
-    Planned(Webhook(), 15, 1.6),
-    Planned(Webhook(), 40, 1.5, quick=True),
-    Planned(Webhook(), 200, 1.2, quick=True),
-    Planned(Webhook(), 500, 1.0),
+    Planned(WebSocketPush(), 200, 0.7, size=20_000, quick=True),
+    Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.5),
+    Planned(Webhook(), 15, 1.2),
+    Planned(Webhook(), 40, 1.0, quick=True),
+    Planned(Webhook(), 200, 0.7, quick=True),
+    Planned(Webhook(), 500, 0.6),
     Planned(Webhook(), 6000, 0.2, quick=True),
-    Planned(Webhook(batch_size=20, linger=0.02), 2000, 0.8, quick=True),
-    Planned(Webhook(keep_alive=False), 40, 1.5),
-    Planned(Webhook(keep_alive=False), 100, 1.2, quick=True),
-    Planned(Webhook(keep_alive=False), 250, 1.0),
-    Planned(LongPoll(), 5, 2.0),
-    Planned(LongPoll(), 40, 1.5),
-    Planned(LongPoll(), 250, 1.2, quick=True),
-    Planned(LongPoll(), 200, 1.2, size=20_000),
-    Planned(LongPoll(), 2500, 0.6),
+    Planned(Webhook(batch_size=20, linger=0.02), 2000, 0.5, quick=True),
+    Planned(Webhook(keep_alive=False), 40, 1.0),
+    Planned(Webhook(keep_alive=False), 100, 0.8, quick=True),
+    Planned(Webhook(keep_alive=False), 250, 0.6),
+    Planned(LongPoll(), 5, 1.4),
+    Planned(LongPoll(), 40, 1.0),
+    Planned(LongPoll(), 250, 0.7, quick=True),
+    Planned(LongPoll(), 200, 0.7, size=20_000),
+    Planned(LongPoll(), 2500, 0.4),
     Planned(LongPoll(), 20_000, 0.2),
-    Planned(ShortPoll(interval=0.05), 300, 1.2, quick=True),
-    Planned(InProcessLongPoll(), 12, 1.5),
-    Planned(InProcessLongPoll(), 40, 1.2),
-    Planned(InProcessLongPoll(), 200, 1.2, quick=True),
-    Planned(InProcessLongPoll(), 700, 0.6),
-    Planned(InProcessLongPoll(), 3000, 0.5, quick=True),
+    Planned(ShortPoll(interval=0.05), 300, 0.8, quick=True),
+    Planned(InProcessLongPoll(), 12, 1.2),
+    Planned(InProcessLongPoll(), 40, 0.8),
+    Planned(InProcessLongPoll(), 200, 0.7, quick=True),
+    Planned(InProcessLongPoll(), 700, 0.5),
+    Planned(InProcessLongPoll(), 3000, 0.3, quick=True),
     Planned(InProcessLongPoll(), 40_000, 0.1),
     Planned(InProcessLongPoll(), 300_000, 0.03),
 ]

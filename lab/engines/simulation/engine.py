@@ -13,7 +13,6 @@ from lab.engines.simulation.actor import Actor, Broker, Consumer, Run, Source, W
 from lab.engines.simulation.keepalive import Answering, Asking, End
 from lab.engines.simulation.link import Link, held_by_libraries
 from lab.engines.simulation.loop import (
-    ITERATION,
     RESUME,
     SECOND,
     STEP,
@@ -49,6 +48,8 @@ class Simulation:
         self.scenario = scenario
         self.strategy = strategy
         self.physics = _at_speed_of_run(physics, scenario.workload.seed, replication)
+        if isinstance(strategy.wire, Call):
+            self.physics = self.physics.without_sockets()
         self.replication = replication
         self.workload = scenario.workload
         self.messages: Messages = self.workload.draw(replication)
@@ -71,10 +72,6 @@ class Simulation:
     def _build(self) -> None:
         self.loops = self._event_loops()
         loops, place, run = self.loops, self.layout, self.shared
-        if isinstance(self.strategy.wire, Call):
-            for loop in loops.values():
-                loop.sleep = self.physics.call.sleep * SECOND
-                loop.iteration = charge(self.physics.call.turn, ITERATION, self.physics.loop.cold)
         policy = self.scenario.producer.policy()
         producer = Producer(self.record.created, policy, self.luck(SOURCE))
         self.source = Source(producer, loops[place.source], run, next(self.ranks))

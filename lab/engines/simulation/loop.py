@@ -19,10 +19,10 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from lab.physics import SLEEPS, LoopCosts, Physics, Stalls
+from lab.engines.simulation.cold import SECOND, Cold
+from lab.physics import Physics, Stalls
 
 NEVER = 2**62
-SECOND = 1_000_000_000
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
@@ -57,12 +57,6 @@ def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge
     return (cost + repeated) * SECOND, cold * cost * SECOND, code
 
 
-def cooled_by_octave(loop: LoopCosts) -> list[float]:
-    """Return which share of the cold is back after sleeps of half a nanosecond, 1, 2, 4, 8, …"""
-    known = np.log([SLEEPS[0] / 4, *SLEEPS]), [0.0, *loop.cooled]
-    return np.interp(np.log(2.0 ** np.arange(-1, 64) / SECOND), *known).tolist()
-
-
 class Core:
     """A processor core, which runs one loop's turn at a time.
 
@@ -72,6 +66,7 @@ class Core:
 
     def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
         self.free_at = 0
+        self.ran = 0  # in all, for any loop
         self.others_at = 0
         self.last: EventLoop | None = None
         self.stalls, self.rng = stalls, rng
@@ -133,20 +128,17 @@ class EventLoop:
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
         self.rouse = charge(loop.rouse, ROUSE, loop.cold)
-        self.switch = loop.switch * SECOND
         self.iteration = charge(loop.iteration, ITERATION, loop.cold)
         self.begin = charge(loop.begin, BEGIN, loop.cold)
         self.begin_next = loop.begin_next * SECOND
         self.finish = charge(loop.finish, FINISH, loop.cold)
         self.timer = int(loop.timer * SECOND)
-        self.sleep, self.cold, self.drowsy = loop.sleep * SECOND, loop.cold, loop.drowsy
-        self.cooled, self.shared = cooled_by_octave(loop), loop.shared
-        self.residue = loop.residue
-        self.coldness = 1.0  # of code that has not run yet: up to 1, after a long sleep
-        self.rested = 1.0  # the same, when the next turn begins
+        self.sleep, self.drowsy = loop.sleep * SECOND, loop.drowsy
+        self.settling = SETTLING * loop.cold
+        self.cold = Cold(loop)
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.switch or physics.noise)
+        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or physics.noise)
         self.stalls = bool(core.stalls.rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
@@ -164,6 +156,7 @@ class EventLoop:
         self.opened = 0  # when the turn had paid for itself
         self.busy_until = 0
         self.cpu = 0
+        self.cpu_asleep = 0  # what it was when the loop woke up last
         self.core_tail = 0  # what going to sleep takes after the last turn
         self.asleep = False  # whether it will have slept when the next turn begins
         self.wake_ups = 0
@@ -217,7 +210,7 @@ class EventLoop:
     def _turn(self, now: int) -> None:
         """Handle what is ready at `now`, and what `go_on` lets follow."""
         if now > self.busy_until:
-            self.cpu += self.core_tail
+            self._charge(self.core_tail)
         if self.asleep:
             self._wake()
         self._open(now)
@@ -229,7 +222,7 @@ class EventLoop:
             self.alone = False
         else:
             end = self._run_all(entry, self.opened, now)
-        self.cpu += end - self.begun
+        self._charge(end - self.begun)
         core = self.core
         self.busy_until = core.free_at = end
         if self.sleep:  # others wait until this loop has gone to sleep, having found nothing more
@@ -245,52 +238,44 @@ class EventLoop:
             self.factor = self.noise.draw()
             if not self.warm:
                 self.opened = self.pay(self.rouse, now)
-                if core.last not in (None, self):
-                    self.opened += int(self.switch * self.factor)
-                core.last = self
             self.opened = self.pay(self.iteration, self.opened)
         else:
             self.opened += int(self.iteration[0])
         if self.stalls and (now >= core.stall_at or now < core.stall_until):
             self.opened += core.stall(now)
 
+    def _charge(self, used: int) -> None:
+        """Note that the loop had its core for so long."""
+        self.cpu += used
+        self.core.ran += used
+
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`."""
         cost, cold, code = charge
         if not self.warm & code:
             self.warm |= code
-            cost += cold * self.coldness
+            cost += cold * self.cold.of(code)
         return now + int(cost * self.factor)
 
     def _wake(self) -> None:
         """Wake up: be as cold as the sleep has made the loop."""
         self.wake_ups += 1
         if self.varies:
-            self.coldness = self.rested
+            self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
+            self.cpu_asleep = self.cpu
             self.warm = 0
             self.luck = self.noise.draw()
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
-        return int(self.sleep * (1.0 + SETTLING * self.cold * self.coldness))
-
-    def _cooled(self, idle: int) -> float:
-        """Return how much of the cold comes back in `idle` nanoseconds."""
-        octave = idle.bit_length()
-        below, above = self.cooled[octave], self.cooled[octave + 1]
-        return below + (above - below) * (2 * idle / (1 << octave) - 1) if idle else 0.0
+        return int(self.sleep * (1.0 + self.settling * self.cold.now))
 
     def _latency(self, idle: int, core_idle: int, timer: int = 0) -> int:
         """Return how long waking up takes after the loop and its core were idle for so long.
 
         A `timer` that is late by so much in a warm loop is later in a cold one.
         """
-        back = self._cooled(idle)
-        if self.shared and core_idle < idle:
-            back += self.shared * (self._cooled(max(0, core_idle)) - back)
-        back += self.residue * self.coldness * (1.0 - back)
-        self.rested = back
-        drowsy = self.drowsy * back
+        drowsy = self.drowsy * self.cold.asleep(idle, core_idle)
         return int(self.wake_up * (1.0 + drowsy) * self.luck + timer * drowsy)
 
     def go_on(self, at: int, end: int, timer: int = 0) -> int:
@@ -314,7 +299,7 @@ class EventLoop:
         self.ahead -= 1
         if self.ahead < 0:
             return -1
-        self.cpu += end - self.begun + tail
+        self._charge(end - self.begun + tail)
         if asleep:
             self._wake()
         self._open(begin)

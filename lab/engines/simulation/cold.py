@@ -1,0 +1,83 @@
+"""How cold an event loop's code is: caches forget in sleep, and while others work on the core.
+
+A loop cools in its sleep, the longer the colder, and deeper if it usually sleeps long. Each piece of
+code cools by itself, from the moment when it ran last. And whatever else ran on the core since has
+taken its place in the caches. Times are in whole nanoseconds, coldness is from 0 (warm) to 1.
+"""
+
+import numpy as np
+
+from lab.physics import SLEEPS, LoopCosts
+
+SECOND = 1_000_000_000
+MEMORY = 20_000_000  # a sleep of so many nanoseconds counts as much as all before it
+FOOTPRINT = 200_000  # so many nanoseconds of other work displace half of what they can
+
+
+def cooled_by_octave(loop: LoopCosts) -> list[float]:
+    """Return which share of the cold is back after sleeps of half a nanosecond, 1, 2, 4, 8, …"""
+    known = np.log([SLEEPS[0] / 4, *SLEEPS]), [0.0, *loop.cooled]
+    return np.interp(np.log(2.0 ** np.arange(-1, 64) / SECOND), *known).tolist()
+
+
+class Cold:
+    """The cold of one loop. `asleep` says what a sleep would do, `wake` that it has been slept."""
+
+    def __init__(self, loop: LoopCosts) -> None:
+        self.cooled = cooled_by_octave(loop)
+        self.residue, self.shared = loop.residue, loop.shared
+        self.displaced = loop.displaced
+        self.habit = (loop.habit * SECOND) ** 2
+        self.usual = 0.0  # sleep lately
+        self.depth = 1.0  # to which it cools
+        self.idle = 0  # in the last sleep
+        self.core = 1.0  # cold of the core by its own sleep
+        self.left = 0.0  # cold that outlived the time awake before
+        self.now = 1.0  # cold of what ran just before the last sleep
+        self.next = (0.0, 1.0, 0, 1.0, 0.0, 1.0)  # the same six after the sleep that goes on
+        self.slept = 0  # in all
+        self.started = 0  # for how long the core had run when the loop woke up
+        self.others = 0  # the same, but for what the loop itself ran when it was awake last
+        self.ran: dict[int, tuple[int, int]] = {}  # by code: `slept` and `started` when it ran last
+
+    def asleep(self, idle: int, core_idle: int) -> float:
+        """Return how cold the loop will be after a sleep of `idle`, in which its core slept so long."""
+        usual = self.usual + idle / (idle + MEMORY) * (idle - self.usual)
+        depth = usual * usual / (usual * usual + self.habit) if self.habit else 1.0
+        own = depth * self._back(idle)
+        core = depth * self._back(max(0, core_idle)) if core_idle < idle else own
+        left = self.residue * self.now
+        cold = self._mixed(own, core, left)
+        self.next = (usual, depth, idle, core, left, cold)
+        return cold
+
+    def wake(self, core_ran: int, own: int) -> None:
+        """Note that the loop woke up, its core having run for so long, it itself since last time `own`."""
+        self.usual, self.depth, self.idle, self.core, self.left, self.now = self.next
+        self.slept += self.idle
+        self.started, self.others = core_ran, core_ran - own
+
+    def of(self, code: int) -> float:
+        """Return how cold code is that runs for the first time since the loop woke up."""
+        slept, started = self.ran.get(code, (0, 0))  # all of it ran when the run was prepared
+        self.ran[code] = self.slept, self.started
+        cold = self.now
+        unused = self.slept - slept
+        if unused != self.idle:  # it did not run when the loop was awake last
+            cold = self._mixed(self.depth * self._back(unused), self.core, self.left)
+        since = self.others - started
+        if since > 0 and self.displaced:
+            cold += self.displaced * since / (since + FOOTPRINT) * (1.0 - cold)
+        return cold
+
+    def _mixed(self, own: float, core: float, left: float) -> float:
+        """Return the cold on a core that may have been awake, with what was `left` of it before."""
+        if core < own:
+            own += self.shared * (core - own)
+        return own + left * (1.0 - own)
+
+    def _back(self, idle: int) -> float:
+        """Return how much of the cold comes back in `idle` nanoseconds."""
+        octave = idle.bit_length()
+        below, above = self.cooled[octave], self.cooled[octave + 1]
+        return below + (above - below) * (2 * idle / (1 << octave) - 1) if idle else 0.0
