@@ -29,12 +29,16 @@ Figures = dict[str, float]
 
 
 def figures(trace: Trace) -> Figures:
-    """Return quantiles of latency and its parts, CPU seconds and wake-ups a message, and throughput."""
+    """Return quantiles of latency and its parts, CPU seconds and wake-ups a message, and throughput.
+
+    Quantiles are of the messages after warm-up, the rest of all.
+    """
     found: Figures = {}
     for part, values in trace.parts().items():
-        if part in PARTS and not np.isnan(values).all():
-            found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(values, (0.5, 0.9))
-    quantiles = np.nanquantile(trace.latency, (0.5, 0.9, 0.99))
+        counted = values[trace.counted]
+        if part in PARTS and not np.isnan(counted).all():
+            found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(counted, (0.5, 0.9))
+    quantiles = np.nanquantile(trace.latency[trace.counted], (0.5, 0.9, 0.99))
     found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
     for side, used in trace.counters.cpu_seconds.items():
         found[f"{side} cpu"] = used / len(trace)

@@ -66,7 +66,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(8, 2, 800, 1600), Effort(4, 1, 300, 150)
+FULL, QUICK = Effort(8, 2, 800, 1000), Effort(4, 1, 300, 150)
 
 
 class Point(NamedTuple):
@@ -100,9 +100,9 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     target = typical([s.figures for s in alike], [s.calm for s in alike])
     weights = {name: _weight(scenario, target, name) for name in target}
     workload = scenario.workload
-    expected = workload.arrivals.mean_rate * workload.duration
+    expected = workload.arrivals.mean_rate * (workload.duration - workload.warm_up)
     if expected > effort.most and not _overloaded(scenario, target):
-        shorter = {"duration": workload.duration * effort.most / expected}
+        shorter = {"duration": workload.warm_up + effort.most / workload.arrivals.mean_rate}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
     repeats = math.ceil(effort.fewest / expected)
     return Point(

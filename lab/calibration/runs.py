@@ -16,7 +16,7 @@ from lab.trace import Trace
 
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
 ALONE = 2e-3  # seconds since the message before, so that the source is not busy with it
-FEWEST = 20  # such messages in a run
+FEWEST = 10  # such messages in a run
 WAITS = {
     "source": "schedule delay",
     "broker": "to the broker",

@@ -29,12 +29,11 @@ class Cold:
         self.displaced = loop.displaced
         self.habit = (loop.habit * SECOND) ** 2
         self.usual = 0.0  # sleep lately
-        self.depth = 1.0  # to which it cools
         self.idle = 0  # in the last sleep
         self.core = 1.0  # cold of the core by its own sleep
         self.left = 0.0  # cold that outlived the time awake before
         self.now = 1.0  # cold of what ran just before the last sleep
-        self.next = (0.0, 1.0, 0, 1.0, 0.0, 1.0)  # the same six after the sleep that goes on
+        self.next = (0.0, 0, 1.0, 0.0, 1.0)  # the same five after the sleep that goes on
         self.slept = 0  # in all
         self.started = 0  # for how long the core had run when the loop woke up
         self.others = 0  # the same, but for what the loop itself ran when it was awake last
@@ -43,17 +42,17 @@ class Cold:
     def asleep(self, idle: int, core_idle: int) -> float:
         """Return how cold the loop will be after a sleep of `idle`, in which its core slept so long."""
         usual = self.usual + idle / (idle + MEMORY) * (idle - self.usual)
-        depth = usual * usual / (usual * usual + self.habit) if self.habit else 1.0
+        depth = self._depth(usual)
         own = depth * self._back(idle)
         core = depth * self._back(max(0, core_idle)) if core_idle < idle else own
         left = self.residue * self.now
         cold = self._mixed(own, core, left)
-        self.next = (usual, depth, idle, core, left, cold)
+        self.next = (usual, idle, core, left, cold)
         return cold
 
     def wake(self, core_ran: int, own: int) -> None:
         """Note that the loop woke up, its core having run for so long, it itself since last time `own`."""
-        self.usual, self.depth, self.idle, self.core, self.left, self.now = self.next
+        self.usual, self.idle, self.core, self.left, self.now = self.next
         self.slept += self.idle
         self.started, self.others = core_ran, core_ran - own
 
@@ -64,11 +63,15 @@ class Cold:
         cold = self.now
         unused = self.slept - slept
         if unused != self.idle:  # it did not run when the loop was awake last
-            cold = self._mixed(self.depth * self._back(unused), self.core, self.left)
+            cold = self._mixed(self._depth(self.usual) * self._back(unused), self.core, self.left)
         since = self.others - started
         if since > 0 and self.displaced:
             cold += self.displaced * since / (since + FOOTPRINT) * (1.0 - cold)
         return cold
+
+    def _depth(self, usual: float) -> float:
+        """Return how cold a loop gets that usually sleeps so long."""
+        return usual * usual / (usual * usual + self.habit) if self.habit else 1.0
 
     def _mixed(self, own: float, core: float, left: float) -> float:
         """Return the cold on a core that may have been awake, with what was `left` of it before."""
