@@ -87,12 +87,21 @@ def judge(runs: Mapping[str, Run], intervals: Sequence[float], rates: Runs) -> F
 
 
 def _told(slower: Mapping[str, bool | None]) -> str:
-    fresh = [pair for pair, held in slower.items() if held is False]
-    unclear = [pair for pair, held in slower.items() if held is None]
+    """Say in how many cases a pull is slower than a push, and in which it is not, or may not be."""
     text = f"a pull is slower in {sum(h is True for h in slower.values())} of {len(slower)} cases"
-    if fresh:
-        text += f", not with {' and '.join(fresh)}"
-    return f"{text}; no difference is measurable with {' and '.join(unclear)}" if unclear else text
+    for held, words in ((False, "not slower"), (None, "no measurable difference")):
+        if cases := [case for case, value in slower.items() if value is held]:
+            text += f"; {words}: {_listed(cases)}"
+    return text
+
+
+def _listed(cases: Sequence[str]) -> str:
+    """Return cases in one line, those that differ in the rate only as one."""
+    rates: dict[str, list[str]] = {}
+    for case in cases:
+        pair, _, rate = case.partition(" at ")
+        rates.setdefault(pair, []).append(rate)
+    return ", ".join(f"{pair} at {' and '.join(some)}" for pair, some in rates.items())
 
 
 def _interval(against: Mapping[float, Sequence[float]]) -> str:
