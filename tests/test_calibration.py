@@ -121,6 +121,18 @@ def test_every_figure_is_of_a_known_kind() -> None:
     assert found["latency p50"] < found["latency p90"] <= found["latency p99"]
 
 
+def test_quantiles_are_of_the_messages_after_warm_up_costs_of_all() -> None:
+    workload = Workload(arrivals=Poisson(rate=400), duration=0.5, warm_up=0.3)
+    scenario = Scenario(workload=workload, strategies=[WebSocketPush()])
+    trace = simulate(scenario, WebSocketPush(), TRUE)
+    found, late = figures(trace), trace.created >= 0.3
+    assert 0 < late.sum() < len(trace)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        assert found[f"latency {name}"] == np.quantile(trace.latency[late], share)
+    assert found["on the way p90"] == np.quantile(trace.parts()["on the way"][late], 0.9)
+    assert found["broker cpu"] == trace.counters.cpu_seconds["broker"] / len(trace)
+
+
 def test_runs_are_compared_at_the_typical_speed() -> None:
     """Three runs of one machine at three speeds are the same run, once the speed is known."""
     scenario = plan.scenarios()[1]
@@ -220,6 +232,14 @@ def test_the_plan_has_other_messages_in_every_run() -> None:
     assert len({s.workload.seed for s in whole}) == len(whole) == len(plan.PLAN)
     assert 5 < len(quick) < len(whole)
     assert len({plan.title(s) for s in whole}) == len(whole)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_run_of_the_plan_has_a_message_after_warm_up(quick: bool) -> None:
+    for scenario in plan.scenarios(quick):
+        workload = scenario.workload
+        for k in range(plan.segments(quick)):
+            assert workload.draw(k).created[-1] >= workload.warm_up, plan.title(scenario)
 
 
 def test_files_go_round_and_bad_ones_are_refused(tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ def figures(trace: Trace) -> Figures:
     Quantiles are of the messages after warm-up, the rest of all.
     """
     found: Figures = {}
+    counted = trace.counted
     for part, values in trace.parts().items():
-        counted = values[trace.counted]
-        if part in PARTS and not np.isnan(counted).all():
-            found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(counted, (0.5, 0.9))
-    quantiles = np.nanquantile(trace.latency[trace.counted], (0.5, 0.9, 0.99))
+        if part in PARTS and not np.isnan(values[counted]).all():
+            found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(values[counted], (0.5, 0.9))
+    quantiles = np.nanquantile(trace.latency[counted], (0.5, 0.9, 0.99))
     found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
     for side, used in trace.counters.cpu_seconds.items():
         found[f"{side} cpu"] = used / len(trace)

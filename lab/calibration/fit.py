@@ -100,9 +100,10 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     target = typical([s.figures for s in alike], [s.calm for s in alike])
     weights = {name: _weight(scenario, target, name) for name in target}
     workload = scenario.workload
-    expected = workload.arrivals.mean_rate * (workload.duration - workload.warm_up)
+    rate = workload.arrivals.mean_rate
+    expected = rate * (workload.duration - workload.warm_up)
     if expected > effort.most and not _overloaded(scenario, target):
-        shorter = {"duration": workload.warm_up + effort.most / workload.arrivals.mean_rate}
+        shorter = {"duration": workload.warm_up + effort.most / rate}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
     repeats = math.ceil(effort.fewest / expected)
     return Point(
