@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 6
+SCHEMA = 7
 SLEEPS = (0.3e-3, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
@@ -128,9 +128,13 @@ class CallCosts(Cost):
 
 
 class LinkPhysics(Description):
-    """A connection: one-way `delay`, `bandwidth` in bytes/s and `buffer` in bytes (0: unlimited)."""
+    """A connection: one-way `delay`, `bandwidth` in bytes/s and `buffer` in bytes (0: unlimited).
+
+    Between loops on different cores it takes `hop` more.
+    """
 
     delay: Seconds = 0.0
+    hop: Seconds = 0.0
     bandwidth: Annotated[Number, Field(ge=0)] = 0.0
     buffer: Natural = 0
 
@@ -180,11 +184,11 @@ class Physics(Description):
         return self.model_copy(update={"drift": 0.0})
 
     def slower(self, times: float) -> "Physics":
-        """Return a machine on which all work, waking up, and the way through a link take `times` as long."""
+        """Return a machine on which all work, waking up, and the way to another core take `times` as long."""
         changes = {name: _slower(getattr(self, name), times) for name in WORK}
         own = {name: getattr(self.loop, name) * times for name in LOOP_WORK}
         changes["loop"] = self.loop.model_copy(update=own)
-        changes["link"] = self.link.model_copy(update={"delay": self.link.delay * times})
+        changes["link"] = self.link.model_copy(update={"hop": self.link.hop * times})
         return self.model_copy(update=changes)
 
 

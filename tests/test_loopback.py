@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from lab import STRATEGIES, Poisson, Scenario, Strategy, Uniform, Workload, simulate
+from lab import STRATEGIES, Periodic, Poisson, Scenario, Strategy, Uniform, Workload, simulate
 from lab.engines.common import acknowledges, polls
 from lab.engines.loopback import Session
 from lab.outcomes import checks
@@ -163,6 +163,18 @@ def test_counters_are_sane(case: Case, laboratory: Laboratory) -> None:
     assert set(counters.cpu_seconds) == set(counters.wake_ups) == sides
     assert sum(counters.cpu_seconds.values()) > 0
     assert counters.elapsed >= trace.done.max()
+
+
+def test_what_the_session_asks_is_not_part_of_the_cost() -> None:
+    """Each of a few messages wakes each side once; commands to the sides wake them, too."""
+    strategy = WebSocketPush()
+    few = Workload(arrivals=Periodic(rate=20), duration=0.3)
+    scenario = Scenario(workload=few, strategies=[strategy])
+    with Session() as session:
+        runs = [session.measure(scenario, strategy, k) for k in range(3)]
+    for side in runs[0].counters.wake_ups:
+        wake_ups = [run.counters.wake_ups[side] for run in runs]
+        assert min(wake_ups) == len(runs[0]), side
 
 
 @all_cases

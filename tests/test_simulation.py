@@ -37,6 +37,7 @@ from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
     SLEEPS,
+    ConnectionCosts,
     Cost,
     ExchangeCosts,
     LinkPhysics,
@@ -331,6 +332,23 @@ def test_what_comes_after_a_message_does_not_delay_it() -> None:
     assert trace.counters.cpu_seconds["broker"] == pytest.approx(len(trace) * after)
 
 
+def test_a_new_connection_is_closed_before_the_next_is_made() -> None:
+    """On the server after the reply, on the client with the response: only that delays what follows."""
+    client, server, close = 1e-3, 2e-3, 4e-3
+    costs = IDEAL.model_copy(
+        update={"connection": ConnectionCosts(client=client, server=server, close=close)}
+    )
+    strategy = Webhook(keep_alive=False)
+    workload = Workload(arrivals=OnOff(rate=1e6, on=3e-6, off=10), duration=1, seed=3)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    assert len(trace) > 1
+    before = np.arange(len(trace)) * (client + server + close)
+    assert trace.done - trace.sent == pytest.approx(before + client + server, abs=1e-5)
+    used = trace.counters.cpu_seconds
+    assert used["broker"] == pytest.approx(len(trace) * (client + close))
+    assert used["target"] == pytest.approx(len(trace) * (server + close))
+
+
 def test_consumers_of_one_process_all_have_their_answers_before_any_asks_again() -> None:
     """An HTTP library sends requests in tasks of their own, in the next turn."""
     request, serve, response = 1e-3, 1e-6, 2e-5
@@ -359,6 +377,55 @@ def test_a_core_is_not_free_for_others_before_its_loop_sleeps() -> None:
         scenario(workload, strategy), strategy, IDEAL.model_copy(update={"loop": costs.loop})
     )
     assert apart.latency.max() == 0
+
+
+REQUESTS = ExchangeCosts(
+    request=Cost(fixed=4e-5),
+    serve=Cost(fixed=7e-5),
+    reply=Cost(fixed=3e-5),
+    response=Cost(fixed=2e-5),
+)
+
+
+def posted(rate: float, count: int, cores: int, sleep: float = 3e-4) -> Trace:
+    """Return messages posted by a source, evenly spaced, whose loop and the target's have `cores`."""
+    costs = Physics(
+        loop=LoopCosts(sleep=sleep),
+        exchange=REQUESTS,
+        link=LinkPhysics(hop=1e-3),
+        cores=cores,
+        pins={"source": 0, "target": 1},
+    )
+    strategy = HttpIngest()
+    workload = Workload(arrivals=Periodic(rate=rate), duration=count / rate)
+    return simulate(scenario(workload, strategy), strategy, costs)
+
+
+def test_who_is_woken_and_had_less_of_the_core_preempts() -> None:
+    """The target waits until the source sleeps; the source, woken by the reply, does not wait.
+
+    By then the source had its way to sleep, 0.3 ms, and the target 0.1 ms of work and as long to go to
+    sleep: so it is the source that must wait if the target's work is shorter than its way to sleep.
+    """
+    brief = posted(rate=100, count=20, cores=1)
+    assert brief.latency == pytest.approx(4e-5 + 3e-4 + 7e-5, abs=1e-8)
+    assert brief.acked - brief.done == pytest.approx(3e-5 + 3e-4 + 2e-5, abs=1e-8)
+    lighter = posted(rate=100, count=20, cores=1, sleep=9e-5)
+    assert lighter.latency == pytest.approx(4e-5 + 9e-5 + 7e-5, abs=1e-8)
+    assert lighter.acked - lighter.done == pytest.approx(3e-5 + 2e-5, abs=1e-8)
+
+
+def test_a_preempted_loop_still_sees_what_comes_before_it_sleeps() -> None:
+    """With the response to one request, the source sends the next: the target need not wake again."""
+    at_once = {"rate": 1e6, "count": 20, "sleep": 9e-5}
+    assert posted(cores=1, **at_once).counters.wake_ups["target"] == 1
+    assert posted(cores=2, **at_once).counters.wake_ups["target"] == 20
+
+
+def test_only_another_core_is_a_hop_away() -> None:
+    apart = posted(rate=100, count=20, cores=2)
+    assert apart.latency == pytest.approx(4e-5 + 1e-3 + 7e-5, abs=1e-8)
+    assert apart.acked - apart.done == pytest.approx(3e-5 + 1e-3 + 2e-5, abs=1e-8)
 
 
 def test_stalls_take_their_share_of_the_time() -> None:

@@ -27,7 +27,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "residue": 0.16,  # to 1, of the cold that outlives the time awake to what does not
     "shared": 0.67,  # to 1, of the cold that is the core's to that which is the loop's own
     "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
-    "delay": 34e-6,
+    "hop": 34e-6,
     "noise": 0.26,
     "stream_step": 0.98e-6,
     "send": 7.5e-6,
@@ -154,7 +154,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
                 "sleep": values["call_sleep"],
                 "cold": values["call_cold"],
             },
-            "link": {"delay": values["delay"], "buffer": fixed.buffer},
+            "link": {"hop": values["hop"], "buffer": fixed.buffer},
             "noise": values["noise"],
             "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,

@@ -127,7 +127,7 @@ class Run:
         """Wait until everything is settled and acknowledged, at most `drain` after the end."""
         job = self.job
         last = float(job.messages.created[-1]) if len(job.messages) else 0.0
-        sleep_until(start + min(self.duration, last))  # the sides are left alone meanwhile
+        sleep_until(start + min(self.duration, last) + POLL)  # the sides are left alone meanwhile
         rows = len(job.messages) * job.size.rows
         acks = rows if common.acknowledges(job.strategy) else 0
         while time.monotonic() < start + self.duration + self.drain:

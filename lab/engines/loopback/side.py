@@ -12,7 +12,7 @@ import resource
 import signal
 import time
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from websockets.exceptions import WebSocketException
 
@@ -38,12 +38,27 @@ FAILURES = (
 )
 
 
+class Used(NamedTuple):
+    """What a process has used: seconds of CPU time, and how often it went to sleep."""
+
+    cpu: float
+    sleeps: int
+
+    @classmethod
+    def so_far(cls) -> "Used":
+        return cls(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw)
+
+
 class SessionEnded(Exception):
     """The session is gone, or has closed the pipe: there is nobody to run for."""
 
 
 class Side(Parts):
     """The parts of a run that live in this process, and what is done with them."""
+
+    heard = Used(0.0, 0)  # so far, when the last command came
+    control = Used(0.0, 0)  # before the run, and by commands in it
+    cost = Used(0.0, 0)  # of the run itself
 
     async def listen(self) -> dict[str, int]:
         return {name: await server.listen() for name, server in self.servers.items()}
@@ -82,12 +97,11 @@ class Side(Parts):
     def go(self, start: float) -> None:
         """Begin at `start`, a CLOCK_MONOTONIC that all sides share."""
         self.site.start = start
-        self.cpu = time.process_time()
-        self.switches = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
         for actor in (self.source, self.broker, *self.consumers):
             if actor:
                 actor.plan()
         self._expect_trouble()
+        self.control = Used.so_far()
 
     def _expect_trouble(self) -> None:
         trouble = self.job.trouble
@@ -102,25 +116,35 @@ class Side(Parts):
     def _stall(self, until: float) -> None:
         time.sleep(max(0.0, until - self.site.now()))
 
+    def hear(self) -> None:
+        """Note what was used before a command came: to obey it is no part of the run's cost."""
+        self.heard = Used.so_far()
+
+    def answered(self) -> None:
+        """Count what a command took since it was heard, and that the loop slept once more for it."""
+        spent = Used.so_far().cpu - self.heard.cpu
+        self.control = Used(self.control.cpu + spent, self.control.sleeps + 1)
+
     def status(self) -> tuple[dict[str, int], int, list[str]]:
-        """Return counts, how much the roles still mean to do, and errors."""
+        """Return counts, how much the roles still mean to do, and errors. Note the cost so far."""
+        cpu, sleeps = self.heard
+        self.cost = Used(cpu - self.control.cpu, max(0, sleeps - self.control.sleeps - 1))
         actors = (self.source, self.broker, *self.consumers)
         pending = sum(actor.role.pending for actor in actors if actor)
         return self.site.counts, pending + self.site.dialling, self.site.errors
 
     def result(self) -> dict[str, Any]:
-        """Return this side's part of the trace, and what it counted.
+        """Return this side's part of the trace, and what it counted, the cost at the last `status`.
 
         What a process counted that was killed is lost.
         """
-        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
         role = self.broker.role if self.broker else None
         log = getattr(role, "log", None)
         return {
             "columns": None if self.job.trouble else self.site.columns,
             "counters": self.site.counters,
-            "cpu_seconds": time.process_time() - self.cpu,
-            "wake_ups": switches - self.switches,
+            "cpu_seconds": self.cost.cpu,
+            "wake_ups": self.cost.sleeps,
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,
             "heard": sum(connection.heard for connection in self.site.counting),
@@ -142,8 +166,9 @@ class Side(Parts):
             self.journal.close()
 
 
-def _listen(pipe: Connection, commands: asyncio.Queue[tuple[str, Any]]) -> None:
+def _listen(side: Side, pipe: Connection, commands: asyncio.Queue[tuple[str, Any]]) -> None:
     """Pass on what the session says, or that it is gone."""
+    side.hear()
     try:
         commands.put_nowait(pipe.recv())
     except (EOFError, OSError):
@@ -156,7 +181,7 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
     side = Side(name, job)
     commands: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    loop.add_reader(pipe.fileno(), _listen, pipe, commands)
+    loop.add_reader(pipe.fileno(), _listen, side, pipe, commands)
     try:
         if job.before:
             side.go_on(job.before)
@@ -173,6 +198,7 @@ async def run(name: str, pipe: Connection, job: Job) -> None:
                 side.go(argument)
             elif command == "status":
                 pipe.send(side.status())
+                side.answered()
             elif command == "stop":
                 pipe.send(side.result())
             elif command == "close":

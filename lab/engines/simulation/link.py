@@ -57,7 +57,8 @@ class Link:
         self.receiver = receiver
         self.consumer = consumer
         self.rank = rank
-        self.delay = int(physics.delay * SECOND)
+        same_core = sender.loop.core is receiver.loop.core
+        self.delay = int((physics.delay + (0.0 if same_core else physics.hop)) * SECOND)
         self.usual = SECOND / physics.bandwidth if physics.bandwidth else 0.0
         self.ns_per_byte = self.usual
         self.capacity = physics.buffer or UNLIMITED

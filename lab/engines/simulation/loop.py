@@ -20,9 +20,9 @@ import simpy
 from simpy.events import EventPriority
 
 from lab.engines.simulation.cold import SECOND, Cold
-from lab.physics import Physics, Stalls
+from lab.engines.simulation.core import NEVER, Claim, Core
+from lab.physics import Physics
 
-NEVER = 2**62
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
@@ -55,34 +55,6 @@ def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge
     if not cost + repeated:
         return NOTHING
     return (cost + repeated) * SECOND, cold * cost * SECOND, code
-
-
-class Core:
-    """A processor core, which runs one loop's turn at a time.
-
-    It is free for its `last` loop at once, for others when that has gone to sleep. Now and then it
-    stalls: a turn that would begin meanwhile begins, but gets nowhere until the end of the stall.
-    """
-
-    def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
-        self.free_at = 0
-        self.ran = 0  # in all, for any loop
-        self.others_at = 0
-        self.last: EventLoop | None = None
-        self.stalls, self.rng = stalls, rng
-        self.stall_at = self._gap()
-        self.stall_until = 0
-
-    def stall(self, now: int) -> int:
-        """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""
-        while self.stall_at <= now:
-            self.stall_until = self.stall_at + int(self.rng.exponential(self.stalls.mean) * SECOND)
-            self.stall_at = self.stall_until + self._gap()
-        return max(0, self.stall_until - now)
-
-    def _gap(self) -> int:
-        rate = self.stalls.rate
-        return int(self.rng.exponential(1 / rate) * SECOND) if rate else NEVER
 
 
 class Turn(simpy.Event):
@@ -125,6 +97,8 @@ class EventLoop:
         self.env = env
         self.priority = EventPriority(rank)
         self.core = core
+        core.loops += 1
+        self.claim = Claim()
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
         self.rouse = charge(loop.rouse, ROUSE, loop.cold)
@@ -154,7 +128,8 @@ class EventLoop:
         self.ahead = 0  # turns that may still be taken in this SimPy event
         self.begun = 0
         self.opened = 0  # when the turn had paid for itself
-        self.busy_until = 0
+        self.ended = 0  # the last turn
+        self.busy_until = 0  # the same, but for what another took the core for since
         self.cpu = 0
         self.cpu_asleep = 0  # what it was when the loop woke up last
         self.core_tail = 0  # what going to sleep takes after the last turn
@@ -182,19 +157,21 @@ class EventLoop:
         """Take turns until another loop may be ahead. The SimPy callback of `self.event`."""
         self.event.callbacks = self.event.again
         now = int(self.env.now)
-        agenda, planned = self.agenda, self.planned
+        agenda, planned, core = self.agenda, self.planned, self.core
         heappop(planned)
         self.running = True
         self.horizon = min([planned[0], self.limit, *(o.planned[0] for o in self.depends_on)])
         self.ahead = AHEAD
         while agenda:
+            if core.preempted is not None and now >= core.others_at:
+                core.resume()
             due = self._next_turn()  # later than planned if a turn came between
             if now < due:
                 now = due
-            elif now < self.core.free_at:
-                now = self.core.free_at
-            elif now < self.core.others_at and self.core.last is not self:
-                now = self.core.others_at
+            elif not core.admits(self, now):
+                now = core.others_at
+            elif now < core.free_at:
+                now = core.free_at
             else:
                 self._turn(now)
                 if not agenda:
@@ -213,6 +190,9 @@ class EventLoop:
             self._charge(self.core_tail)
         if self.asleep:
             self._wake()
+        core = self.core
+        if core.loops > 1 and self.sleep:
+            core.begin(self, now)
         self._open(now)
         agenda = self.agenda
         entry = heappop(agenda)
@@ -223,12 +203,10 @@ class EventLoop:
         else:
             end = self._run_all(entry, self.opened, now)
         self._charge(end - self.begun)
-        core = self.core
-        self.busy_until = core.free_at = end
-        if self.sleep:  # others wait until this loop has gone to sleep, having found nothing more
+        self.ended = self.busy_until = core.free_at = end
+        if self.sleep:
             self.core_tail = self._tail()
-            core.others_at = end + self.core_tail + 1
-            core.last = self
+            core.end(self, end, self.core_tail)
 
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
@@ -296,12 +274,16 @@ class EventLoop:
         agenda = self.agenda
         if begin >= self.horizon or not self.alone or (agenda and agenda[0][0] <= begin):
             return -1
+        if self.core.preempted is not None:
+            return -1
         self.ahead -= 1
         if self.ahead < 0:
             return -1
         self._charge(end - self.begun + tail)
         if asleep:
             self._wake()
+            if self.core.loops > 1:
+                self.core.begin_period(self)
         self._open(begin)
         return begin
 
@@ -320,11 +302,13 @@ class EventLoop:
         idle = at - self.busy_until
         self.asleep = idle > self.core_tail
         if not self.asleep:
-            return self.busy_until + (self.core_tail if idle > 0 else 0)
-        if not self.varies:
-            return at + int(self.wake_up)
+            return self.busy_until + (self.core_tail if at > self.ended else 0)
         late = self.timer if kind == TIMER else 0
-        return at + self._latency(idle, at - self.core.free_at, late)
+        core = self.core
+        latency = self._latency(idle, at - core.free_at, late) if self.varies else int(self.wake_up)
+        if at < core.others_at and core.last is not self:
+            return at  # the core is awake
+        return at + latency
 
     def _schedule(self, at: int) -> None:
         heappush(self.planned, at)

@@ -140,10 +140,10 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
         asks, answers = (Deliver,), (Ack, Nack)
     elif isinstance(wire.format, GroupFormat):
         asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
-    send = dict.fromkeys(asks, _dearer(costs.request, new.client, new.close))
+    send = dict.fromkeys(asks, _dearer(costs.request, new.client))
     send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, new.close))
     receive = dict.fromkeys(asks, _dearer(costs.serve, new.server))
-    receive |= dict.fromkeys(answers, costs.response)
+    receive |= dict.fromkeys(answers, _dearer(costs.response, new.close))
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
     empty, unchanged, resume = 0, 0, 0.0

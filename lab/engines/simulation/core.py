@@ -1,0 +1,112 @@
+"""A processor core: which loop has it, which may take it away, and when it stalls.
+
+One loop's turn runs at a time. The core is free for the `last` loop at once, for others when that has
+gone to sleep, or at the end of its turn if they may preempt it. A fair scheduler, such as Linux's
+EEVDF, lets a loop preempt that is woken and has had less of the core than the one that runs. What
+each had is counted over a busy period of the core; a loop that joins one begins level. So what sends
+a request and waits preempts its server when the reply wakes it, and the server goes to sleep after.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.engines.simulation.cold import SECOND
+from lab.physics import Stalls
+
+if TYPE_CHECKING:
+    from lab.engines.simulation.loop import EventLoop
+
+NEVER = 2**62
+
+
+class Claim:
+    """What a loop has had of its core, and whether it may take it from another."""
+
+    def __init__(self) -> None:
+        self.period = -1  # of the core, in which the loop ran last
+        self.level = 0  # CPU time of the loop when it had had nothing in that period
+        self.waits = False  # for another loop
+        self.preempts = False  # that one, at the end of its turn
+
+
+class Core:
+    """A core and its loops. Times are whole nanoseconds.
+
+    Now and then it stalls: a turn that would begin meanwhile begins, but gets nowhere until the end
+    of the stall.
+    """
+
+    def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
+        self.loops = 0
+        self.free_at = 0
+        self.ran = 0  # in all, for any loop
+        self.last: EventLoop | None = None
+        self.others_at = 0  # when the last one has gone to sleep
+        self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
+        self.period = 0  # how often the core has become busy
+        self.stalls, self.rng = stalls, rng
+        self.stall_at = self._gap()
+        self.stall_until = 0
+
+    def admits(self, loop: "EventLoop", now: int) -> bool:
+        """Say whether a loop need not wait until the last one sleeps. It may have to for the turn's end."""
+        if now >= self.others_at or self.last is loop:
+            return True
+        claim = loop.claim
+        if not claim.waits:
+            claim.waits, claim.preempts = True, self._had_less(loop, now)
+        return claim.preempts
+
+    def _had_less(self, loop: "EventLoop", now: int) -> bool:
+        """Say whether a loop that is woken has had less of the core than the one that runs."""
+        last, claim = self.last, loop.claim
+        assert last is not None
+        had = last.cpu - last.claim.level + now - last.busy_until
+        own = loop.cpu + loop.core_tail
+        if claim.period != self.period:
+            claim.period, claim.level = self.period, own - had
+        return own - claim.level < had
+
+    def begin_period(self, loop: "EventLoop") -> None:
+        """Note that a loop wakes up the core."""
+        self.period += 1
+        loop.claim.period, loop.claim.level = self.period, loop.cpu
+
+    def begin(self, loop: "EventLoop", now: int) -> None:
+        """Have a loop's turn begin."""
+        claim, last = loop.claim, self.last
+        if now > self.others_at:
+            self.begin_period(loop)
+        elif now < self.others_at and last is not None and last is not loop:
+            self.preempted = last
+            last.claim.waits = True
+        if self.preempted is loop:
+            self.preempted = None
+        claim.waits = claim.preempts = False
+        self.last, self.others_at = loop, NEVER
+
+    def end(self, loop: "EventLoop", end: int, tail: int) -> None:
+        """Note that a loop's turn ends, and that it then takes `tail` to go to sleep, finding nothing."""
+        self.last, self.others_at = loop, end + tail + 1
+        if self.preempted is not None:
+            self.preempted.busy_until = self.others_at
+
+    def resume(self) -> None:
+        """Let the preempted loop go on: the one that did it has gone to sleep."""
+        loop = self.last = self.preempted
+        assert loop is not None
+        self.preempted = None
+        loop.claim.waits = False
+        self.others_at = loop.busy_until + loop.core_tail + 1
+
+    def stall(self, now: int) -> int:
+        """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""
+        while self.stall_at <= now:
+            self.stall_until = self.stall_at + int(self.rng.exponential(self.stalls.mean) * SECOND)
+            self.stall_at = self.stall_until + self._gap()
+        return max(0, self.stall_until - now)
+
+    def _gap(self) -> int:
+        rate = self.stalls.rate
+        return int(self.rng.exponential(1 / rate) * SECOND) if rate else NEVER
