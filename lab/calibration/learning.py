@@ -19,7 +19,7 @@ from lab import machine
 from lab.calibration.figures import costs
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
-from lab.calibration.runs import LATE, WAITS, Sample, measure, plain
+from lab.calibration.runs import LATE, WAITS, Late, Sample, measure, plain
 from lab.compare import Progress, silent
 from lab.description import InvalidInput
 from lab.engines import common
@@ -116,15 +116,25 @@ def _stalls(samples: Sequence[Sample], side: str) -> Stalls:
     """Return how many stalls a second the core of a side has, and their mean, from late messages.
 
     A message is later than `LATE` with probability rate x mean x exp(-LATE / mean), if stalls come
-    at random and last exponentially; the excess over `LATE` is then `mean` on average.
+    at random and last exponentially; the excess over `LATE` is then `mean` on average. Stalls of a
+    shorter mean could not be told: most would be briefer than what is looked at. They come in swarms,
+    so that the share of late messages is the median of those in each round of runs.
     """
-    late = [excess for sample in samples for excess in sample.late.get(side, ())]
-    sent = sum(sample.sent for sample in samples)
-    if len(late) < FEWEST_LATE:
+    rounds: dict[int, list[Late]] = {}
+    for sample in samples:
+        if side in sample.late:
+            rounds.setdefault(sample.replication, []).append(sample.late[side])
+    over = [excess for some in rounds.values() for late in some for excess in late.over]
+    if len(over) < FEWEST_LATE:
         return Stalls()
-    mean = float(np.mean(late))
-    rate = len(late) / sent / (mean * math.exp(-LATE / mean))
+    share = np.median([_share(some) for some in rounds.values()])
+    mean = max(LATE, float(np.mean(over)))
+    rate = share / (mean * math.exp(-LATE / mean))
     return Stalls(rate=float(f"{rate:.4g}"), mean=float(f"{mean:.4g}"))
+
+
+def _share(some: Sequence[Late]) -> float:
+    return sum(len(late.over) for late in some) / sum(late.among for late in some)
 
 
 def _drift(samples: Sequence[Sample]) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +15,36 @@ from lab.scenario import Scenario
 from lab.trace import Trace
 
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
-ALONE = 2e-3  # seconds since the message before, so that the source is not busy with it
-FEWEST = 10  # such messages in a run
+ORDINARY = (
+    0.1e-3  # at most so much more than the median is waited by nine in ten, or it is not stalls
+)
+FEWEST = 20  # messages in a run
 WAITS = {
     "source": "schedule delay",
     "broker": "to the broker",
 }  # what a stall of each side prolongs
 
 
+class Late(NamedTuple):
+    """Seconds over `LATE` that each message had to wait which a stall kept waiting, `among` so many."""
+
+    over: tuple[float, ...]
+    among: int
+
+
 @dataclass(frozen=True)
 class Sample:
     """One measured run: the scenario and replication it came from, its figures by name.
 
-    `background` is what else went on (see `disturbed`). `late` are, by side, the seconds over `LATE` of
-    each message that a stall kept waiting there, among `sent` messages; empty for a run that cannot tell.
+    `background` is what else went on (see `disturbed`). `late` are the messages that stalls of a side
+    kept waiting there, by side; without those of which the run cannot tell.
     """
 
     scenario: Scenario
     replication: int
     figures: Figures
     background: Mapping[str, float] | None = None
-    late: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    sent: int = 0
+    late: Mapping[str, Late] = field(default_factory=dict)
 
     @property
     def calm(self) -> bool:
@@ -46,25 +54,27 @@ class Sample:
 def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:
     """Return what calibration keeps of a measured run."""
     background = trace.manifest.get("background")
-    late, sent = ({}, 0) if disturbed(background) else _lateness(trace)
-    return Sample(scenario, replication, figures(trace), background, late, sent)
+    late = {} if disturbed(background) else _lateness(trace)
+    return Sample(scenario, replication, figures(trace), background, late)
 
 
-def _lateness(trace: Trace) -> tuple[dict[str, tuple[float, ...]], int]:
-    """Return how late stalled messages were on each side, over `LATE`, and how many were sent in all."""
-    sides = trace.counters.cpu_seconds
+def _lateness(trace: Trace) -> dict[str, Late]:
+    """Return how late stalled messages were, for each side where little else makes messages wait."""
+    sides, counted, parts = trace.counters.cpu_seconds, trace.counted, trace.parts()
     if not all(side in sides for side in WAITS) or trace.manifest["consumers"] > 1:
-        return {}, 0
-    alone = np.diff(trace.created, prepend=-np.inf) >= ALONE
-    if alone.sum() < FEWEST:
-        return {}, 0
-    parts = trace.parts()
-    return {side: _over(parts[wait][alone]) for side, wait in WAITS.items()}, int(alone.sum())
+        return {}
+    if counted.sum() < FEWEST:
+        return {}
+    found = {side: _late(parts[wait][counted]) for side, wait in WAITS.items()}
+    return {side: late for side, late in found.items() if late}
 
 
-def _over(waits: NDArray[np.float64]) -> tuple[float, ...]:
-    over = waits - np.median(waits) - LATE
-    return tuple(float(f"{x:.4g}") for x in over[over > 0])
+def _late(waits: NDArray[np.float64]) -> Late | None:
+    median, most = np.quantile(waits, (0.5, 0.9))
+    if most - median > ORDINARY:
+        return None
+    over = waits - median - LATE
+    return Late(tuple(float(f"{x:.4g}") for x in over[over > 0]), len(waits))
 
 
 def measure(quick: bool = False, progress: Progress = silent) -> list[Sample]:
