@@ -82,6 +82,8 @@ def test_loopback_counts_what_simulation_counts_and_weighs_connections():
         simulated.bytes.mean / simulated.requests.mean, rel=0.05
     )
     assert math.isnan(poll.memory.mean)
+    assert 0 < poll.cpu.mean < 0.5
+    assert poll.wake_ups.mean == pytest.approx(simulated.wake_ups.mean, rel=0.5)
     pinged = idle_cost(WebSocketPush(), **quick, ping_interval=0.1, memory_with=30)
     assert pinged.bytes.mean == pytest.approx(160, rel=0.5)
     assert pinged.requests.mean == 0

@@ -9,7 +9,7 @@ from lab.engines.loopback.job import INGEST, Job, Links, Ports, delivery
 from lab.engines.loopback.processes import ANSWER_DEADLINE, Processes
 from lab.strategies import Exchange, Stream
 
-HEAD_START = 0.1  # seconds between telling the sides to start and the start
+HEAD_START = 0.05  # seconds between telling the sides to start and the start
 POLL = 0.02
 
 

@@ -58,7 +58,7 @@ class Side(Parts):
 
     heard = Used(0.0, 0)  # so far, when the last command came
     control = Used(0.0, 0)  # before the run, and by commands in it
-    cost = Used(0.0, 0)  # of the run itself
+    cost: Used | None = None  # of the run itself, when it was last asked for its status
 
     async def listen(self) -> dict[str, int]:
         return {name: await server.listen() for name, server in self.servers.items()}
@@ -101,7 +101,7 @@ class Side(Parts):
             if actor:
                 actor.plan()
         self._expect_trouble()
-        self.control = Used.so_far()
+        self.control, self.cost = Used.so_far(), None
 
     def _expect_trouble(self) -> None:
         trouble = self.job.trouble
@@ -127,24 +127,29 @@ class Side(Parts):
 
     def status(self) -> tuple[dict[str, int], int, list[str]]:
         """Return counts, how much the roles still mean to do, and errors. Note the cost so far."""
-        cpu, sleeps = self.heard
-        self.cost = Used(cpu - self.control.cpu, max(0, sleeps - self.control.sleeps - 1))
+        self.cost = self._cost()
         actors = (self.source, self.broker, *self.consumers)
         pending = sum(actor.role.pending for actor in actors if actor)
         return self.site.counts, pending + self.site.dialling, self.site.errors
 
+    def _cost(self) -> Used:
+        """Return what the run had cost when the command came: less the last sleep, which it ended."""
+        cpu, sleeps = self.heard
+        return Used(cpu - self.control.cpu, max(0, sleeps - self.control.sleeps - 1))
+
     def result(self) -> dict[str, Any]:
-        """Return this side's part of the trace, and what it counted, the cost at the last `status`.
+        """Return this side's part of the trace, and what it counted.
 
         What a process counted that was killed is lost.
         """
+        cost = self.cost or self._cost()
         role = self.broker.role if self.broker else None
         log = getattr(role, "log", None)
         return {
             "columns": None if self.job.trouble else self.site.columns,
             "counters": self.site.counters,
-            "cpu_seconds": self.cost.cpu,
-            "wake_ups": self.cost.sleeps,
+            "cpu_seconds": cost.cpu,
+            "wake_ups": cost.sleeps,
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,
             "heard": sum(connection.heard for connection in self.site.counting),
