@@ -15,9 +15,7 @@ from lab.scenario import Scenario
 from lab.trace import Trace
 
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
-ORDINARY = (
-    0.1e-3  # at most so much more than the median is waited by nine in ten, or it is not stalls
-)
+ORDINARY = 0.1e-3  # nine in ten wait at most so much over the median, or late ones are not stalled
 FEWEST = 20  # messages in a run
 WAITS = {
     "source": "schedule delay",
