@@ -402,14 +402,14 @@ def posted(rate: float, count: int, cores: int, sleep: float = 3e-4) -> Trace:
 
 
 def test_who_is_woken_and_had_less_of_the_core_preempts() -> None:
-    """The target waits until the source sleeps; the source, woken by the reply, does not wait.
+    """The target waits until the source sleeps; the source, woken by the reply, may not have to.
 
-    By then the source had its way to sleep, 0.3 ms, and the target 0.1 ms of work and as long to go to
-    sleep: so it is the source that must wait if the target's work is shorter than its way to sleep.
+    When it is woken, the target has had 0.1 ms of the core, and the source, since the target wanted it,
+    its way to sleep: it waits if that took 0.3 ms, and preempts if it took 0.09.
     """
-    brief = posted(rate=100, count=20, cores=1)
-    assert brief.latency == pytest.approx(4e-5 + 3e-4 + 7e-5, abs=1e-8)
-    assert brief.acked - brief.done == pytest.approx(3e-5 + 3e-4 + 2e-5, abs=1e-8)
+    heavier = posted(rate=100, count=20, cores=1)
+    assert heavier.latency == pytest.approx(4e-5 + 3e-4 + 7e-5, abs=1e-8)
+    assert heavier.acked - heavier.done == pytest.approx(3e-5 + 3e-4 + 2e-5, abs=1e-8)
     lighter = posted(rate=100, count=20, cores=1, sleep=9e-5)
     assert lighter.latency == pytest.approx(4e-5 + 9e-5 + 7e-5, abs=1e-8)
     assert lighter.acked - lighter.done == pytest.approx(3e-5 + 2e-5, abs=1e-8)

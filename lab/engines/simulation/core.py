@@ -38,7 +38,6 @@ class Core:
     """
 
     def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
-        self.loops = 0
         self.free_at = 0
         self.ran = 0  # in all, for any loop
         self.last: EventLoop | None = None
@@ -86,9 +85,9 @@ class Core:
         claim.waits = claim.preempts = False
         self.last, self.others_at = loop, NEVER
 
-    def end(self, loop: "EventLoop", end: int, tail: int) -> None:
-        """Note that a loop's turn ends, and that it then takes `tail` to go to sleep, finding nothing."""
-        self.last, self.others_at = loop, end + tail + 1
+    def end(self, end: int, tail: int) -> None:
+        """Have the turn end. Its loop then takes `tail` to go to sleep, if it finds nothing."""
+        self.others_at = end + tail + 1
         if self.preempted is not None:
             self.preempted.busy_until = self.others_at
 

@@ -97,7 +97,6 @@ class EventLoop:
         self.env = env
         self.priority = EventPriority(rank)
         self.core = core
-        core.loops += 1
         self.claim = Claim()
         loop = physics.loop
         self.wake_up = loop.wake_up * SECOND
@@ -191,7 +190,7 @@ class EventLoop:
         if self.asleep:
             self._wake()
         core = self.core
-        if core.loops > 1 and self.sleep:
+        if self.sleep:
             core.begin(self, now)
         self._open(now)
         agenda = self.agenda
@@ -206,7 +205,7 @@ class EventLoop:
         self.ended = self.busy_until = core.free_at = end
         if self.sleep:
             self.core_tail = self._tail()
-            core.end(self, end, self.core_tail)
+            core.end(end, self.core_tail)
 
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
@@ -274,7 +273,7 @@ class EventLoop:
         agenda = self.agenda
         if begin >= self.horizon or not self.alone or (agenda and agenda[0][0] <= begin):
             return -1
-        if self.core.preempted is not None:
+        if self.core.preempted:  # it may have to go on in between
             return -1
         self.ahead -= 1
         if self.ahead < 0:
@@ -282,8 +281,7 @@ class EventLoop:
         self._charge(end - self.begun + tail)
         if asleep:
             self._wake()
-            if self.core.loops > 1:
-                self.core.begin_period(self)
+            self.core.begin_period(self)
         self._open(begin)
         return begin
 
@@ -307,7 +305,7 @@ class EventLoop:
         core = self.core
         latency = self._latency(idle, at - core.free_at, late) if self.varies else int(self.wake_up)
         if at < core.others_at and core.last is not self:
-            return at  # the core is awake
+            return at  # another loop keeps the core awake
         return at + latency
 
     def _schedule(self, at: int) -> None:
