@@ -110,6 +110,7 @@ class ConnectionCosts(Description):
     client: Seconds = 0.0
     server: Seconds = 0.0
     close: Seconds = 0.0
+    cold: Annotated[Number, Field(ge=0)] = 1.0
 
 
 class CallCosts(Cost):

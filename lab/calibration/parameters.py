@@ -42,9 +42,10 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "reply_after": 5.1e-6,
     "response": 16e-6,
     "resume": 6.3e-6,
-    "client": 27e-6,
-    "server": 21e-6,
+    "client": 120e-6,
+    "server": 80e-6,
     "close": 39e-6,
+    "connection_cold": 0.2,
     "http_cold": 0.6,
     "call_step": 5.2e-6,
     "publish": 0.51e-6,
@@ -70,7 +71,7 @@ CALL = (
     "call_cold",
     "publish",
 )
-CONNECTION = ("client", "server", "close")
+CONNECTION = ("client", "server", "close", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "sleep"}  # where messages are calls, these have other values
 IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
@@ -143,7 +144,12 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
                 "step": values["stream_step"],
             },
             "exchange": {**exchange, "resume": values["resume"], "step": values["http_step"]},
-            "connection": {name: values[name] for name in CONNECTION},
+            "connection": {
+                "client": values["client"],
+                "server": values["server"],
+                "close": values["close"],
+                "cold": values["connection_cold"],
+            },
             "call": {
                 "fixed": values["call"],
                 "record": values["call_record"],

@@ -140,10 +140,10 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
         asks, answers = (Deliver,), (Ack, Nack)
     elif isinstance(wire.format, GroupFormat):
         asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
-    send = dict.fromkeys(asks, _dearer(costs.request, new.client))
-    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, new.close))
-    receive = dict.fromkeys(asks, _dearer(costs.serve, new.server))
-    receive |= dict.fromkeys(answers, _dearer(costs.response, new.close))
+    send = dict.fromkeys(asks, _dearer(costs.request, new.client, 0.0, new.cold))
+    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, new.close, new.cold))
+    receive = dict.fromkeys(asks, _dearer(costs.serve, new.server, 0.0, new.cold))
+    receive |= dict.fromkeys(answers, _dearer(costs.response, new.close, 0.0, new.cold))
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
     empty, unchanged, resume = 0, 0, 0.0
@@ -155,8 +155,16 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
     return Prices(physics.loop, send, receive, heads, resume, empty, unchanged)
 
 
-def _dearer(cost: Cost, extra: float, after: float = 0.0) -> Cost:
-    return cost.model_copy(update={"fixed": cost.fixed + extra, "after": cost.after + after})
+def _dearer(cost: Cost, extra: float, after: float = 0.0, cold: float = 1.0) -> Cost:
+    whole = cost.fixed + extra + cost.after + after
+    mixed = (
+        ((cost.fixed + cost.after) * cost.cold + (extra + after) * cold) / whole
+        if whole
+        else cost.cold
+    )
+    return cost.model_copy(
+        update={"fixed": cost.fixed + extra, "after": cost.after + after, "cold": mixed}
+    )
 
 
 def _stream_head(wire: Stream, kind: type) -> int:
