@@ -20,8 +20,8 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 7
-SLEEPS = (0.3e-3, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3)  # seconds
+SCHEMA = 8
+SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
 
@@ -48,7 +48,8 @@ class LoopCosts(Description):
     is the CPU time until the loop turns. `iteration` is the CPU time of one turn besides what is
     handled in it; `sleep` that of going to sleep, during which what becomes ready is still seen.
     `begin` is that of a consumer's turning to a message, `begin_next` to the next of a batch, `finish`
-    what follows when it is done. `timer` is how late the kernel says that a timer is due.
+    what follows when it is done. `timer` is how late the kernel says that a timer is due; it is later
+    by a share `slack` of the sleep before it, in which Linux may wait for others, to serve them at once.
 
     After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled`
     says which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of
@@ -56,13 +57,15 @@ class LoopCosts(Description):
     `habit` cools half as deep. What runs again before the loop sleeps is warm, but a share `residue`
     of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
     on it keeps awake. Code that did not run when the loop was awake last has not been warmed then. And
-    other work on the core displaces code that was warm: up to a share `displaced` of the cold.
+    other work on the core displaces code that was warm: up to a share `displaced` of the cold. The code
+    of messages has a share `common`, which the first message in a loop that woke up warms for all.
     """
 
     wake_up: Seconds = 0.0
     rouse: Seconds = 0.0
     iteration: Seconds = 0.0
     timer: Seconds = 0.0
+    slack: Share = 0.0
     begin: Seconds = 0.0
     begin_next: Seconds = 0.0
     finish: Seconds = 0.0
@@ -75,6 +78,7 @@ class LoopCosts(Description):
     residue: Share = 0.0
     shared: Share = 0.0
     displaced: Share = 0.0
+    common: Share = 0.0
     sleep: Seconds = 0.0
 
 
@@ -105,7 +109,10 @@ class ExchangeCosts(Description):
 
 
 class ConnectionCosts(Description):
-    """What a new connection adds to a request, on either side, and to have it closed, on each."""
+    """What a new connection adds to a request, on either side, and to have it closed, on each.
+
+    A cold loop adds `cold` times as much to this as to other work.
+    """
 
     client: Seconds = 0.0
     server: Seconds = 0.0
@@ -114,14 +121,14 @@ class ConnectionCosts(Description):
 
 
 class CallCosts(Cost):
-    """A message that is a function call; to `publish` one is cheaper.
+    """An answer that is passed by a function call; to `ask`, or to publish, is cheaper.
 
     `step` is what it costs the broker to decide what to send. A loop that has no socket to watch takes
     `rouse` to turn when it woke up, `turn` for each turn and `sleep` to go to sleep; it becomes `cold`
     times as cold as others.
     """
 
-    publish: Seconds = 0.0
+    ask: Seconds = 0.0
     step: Seconds = 0.0
     rouse: Seconds = 0.0
     turn: Seconds = 0.0

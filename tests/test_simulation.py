@@ -193,18 +193,18 @@ def test_a_sleeping_loop_wakes_slower_the_longer_it_slept() -> None:
     """Part of the cold is back after 67 ms, all after 100; three loops wake up for each message."""
     work = Cost(fixed=1e-5)
     costs = Physics(
-        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooled=(0, 0, 0, 0, 0, 1)),
+        loop=LoopCosts(wake_up=1e-4, drowsy=2.0, cooled=(*[0] * 6, 1)),
         stream=StreamCosts(send=work, receive=work),
     )
     assert lone(costs, 1000) == pytest.approx(4e-5 + 3 * 1e-4, rel=0.02)
-    back = math.log(0.067 / SLEEPS[4]) / math.log(SLEEPS[5] / SLEEPS[4])
+    back = math.log(0.067 / SLEEPS[-2]) / math.log(SLEEPS[-1] / SLEEPS[-2])
     expected = 4e-5 + 3 * (1 + 2 * back) * 1e-4
     assert lone(costs, 1 / 0.067) == pytest.approx(expected, rel=0.02)
     assert lone(costs, 0.2) == pytest.approx(4e-5 + 3 * 3e-4, rel=0.02)
 
 
 def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
-    cooled = cooled_by_octave(LoopCosts(cooled=(0, 0, 0.2, 0.4, 0.4, 1)))
+    cooled = cooled_by_octave(LoopCosts(cooled=(0, 0, 0.2, 0.4, 0.4, 0.4, 1)))
     times = 2.0 ** np.arange(-1, 64) / SECOND
     middle = np.interp(math.log(math.sqrt(SLEEPS[2] * SLEEPS[3])), np.log(times), cooled)
     assert middle == pytest.approx(0.3, abs=0.01)
@@ -216,7 +216,7 @@ def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
 def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
     work = 4e-4
     costs = Physics(
-        loop=LoopCosts(cold=3.0, cooled=(0, 0, 1, 1, 1, 1)),
+        loop=LoopCosts(cold=3.0, cooled=(0, 0, *[1] * 5)),
         stream=StreamCosts(receive=Cost(fixed=work)),
         cores=3,
         pins=IDEAL.pins,
@@ -268,7 +268,7 @@ def test_other_work_on_the_core_displaces_warm_code() -> None:
 def test_a_loop_that_usually_sleeps_briefly_cools_less() -> None:
     """One that usually sleeps as long as its habit finds half of the cold."""
     work, cold, gap = 1e-6, 8.0, 0.01
-    loop = LoopCosts(cold=cold, cooled=(1,) * 6, habit=gap, rouse=work)
+    loop = LoopCosts(cold=cold, cooled=(1,) * len(SLEEPS), habit=gap, rouse=work)
     used = evenly(apart(loop=loop), 100, 1 / gap).counters.cpu_seconds["broker"]
     assert used / (100 * work) - 1 == pytest.approx(cold / 2, rel=0.1)
 
@@ -277,7 +277,7 @@ def test_code_that_has_not_run_for_long_is_cold_even_if_the_loop_just_woke() -> 
     """The broker handles the answer 0.2 ms after the request, but 10 ms after the answer before."""
     work, cold = 1e-6, 8.0
     costs = apart(
-        loop=LoopCosts(cold=cold, cooled=(0, 0, 1, 1, 1, 1)),
+        loop=LoopCosts(cold=cold, cooled=(0, 0, *[1] * 5)),
         exchange=ExchangeCosts(response=Cost(fixed=work)),
         link=LinkPhysics(delay=1e-4),
     )
@@ -285,6 +285,55 @@ def test_code_that_has_not_run_for_long_is_cold_even_if_the_loop_just_woke() -> 
     trace = simulate(scenario(Workload(arrivals=Periodic(rate=100)), strategy), strategy, costs)
     used = trace.counters.cpu_seconds["broker"] / len(trace)
     assert used == pytest.approx((1 + cold) * work, rel=0.02)
+
+
+def test_a_message_warms_part_of_the_code_for_the_next() -> None:
+    """The broker reads cold, then sends with half of that warm; the source only sends, all cold."""
+    work, cold = 1e-5, 8.0
+    costs = apart(
+        loop=LoopCosts(cold=cold, common=0.5),
+        stream=StreamCosts(send=Cost(fixed=work), receive=Cost(fixed=work)),
+    )
+    trace = evenly(costs, 10, 20)
+    used = {side: cpu / len(trace) for side, cpu in trace.counters.cpu_seconds.items()}
+    assert used["source"] == used["target"] == pytest.approx((1 + cold) * work)
+    assert used["broker"] == pytest.approx((2 + cold + cold / 2) * work)
+
+
+def test_requests_of_all_kinds_run_the_same_code() -> None:
+    """A pull that follows its check finds warm code; both come from a loop that slept."""
+    work, cold = 1e-5, 8.0
+    costs = apart(
+        loop=LoopCosts(cold=cold),
+        exchange=ExchangeCosts(request=Cost(fixed=work), response=Cost(fixed=work)),
+    )
+    strategy = PollThenPull(interval=0.05)
+    workload = Workload(arrivals=Periodic(rate=4), duration=3)
+    counters = simulate(scenario(workload, strategy), strategy, costs).counters
+    pulls = (counters.requests - counters.empty_replies) // 2
+    checks = counters.requests - pulls
+    assert pulls == 12
+    used = (2 * checks * (1 + cold) + 2 * pulls) * work
+    ends = 2 * 2 * cold * work  # the first check finds warm code, the last is under way
+    assert counters.cpu_seconds["target"] == pytest.approx(used, abs=ends)
+
+
+def test_a_timer_is_late_by_a_share_of_the_sleep_before_it() -> None:
+    trace = evenly(apart(loop=LoopCosts(slack=1e-3)), 2, 10)
+    assert (trace.sent - trace.created)[1:] == pytest.approx(0.5e-3, rel=1e-3)
+    assert trace.latency == pytest.approx(trace.sent - trace.created), "what is sent is not late"
+
+
+def test_what_the_cold_adds_is_steadier_than_warm_work() -> None:
+    """The logarithm of what a warm loop works deviates by the noise, of a very cold one by a share."""
+    for cold, share in ((0.0, 1.0), (1e4, loop.STEADY)):
+        costs = apart(
+            loop=LoopCosts(cold=cold),
+            stream=StreamCosts(receive=Cost(fixed=1e-6 / (1 + cold))),
+            noise=0.2,
+        )
+        spent = evenly(costs, 100, 1000).parts()["to the broker"]
+        assert np.std(np.log(spent)) == pytest.approx(0.2 * share, rel=0.1)
 
 
 def test_rousing_is_paid_once_a_waking() -> None:
@@ -301,7 +350,7 @@ def test_rousing_is_paid_once_a_waking() -> None:
 def test_a_share_of_the_cold_outlives_the_time_awake() -> None:
     """Each message finds half of the cold that the one before it found: 1/2 + 1/4 + … = 1."""
     work, cold = 1e-5, 8.0
-    loops = LoopCosts(cold=cold, cooled=(0, 0, 0, 0, 0, 1), residue=0.5)
+    loops = LoopCosts(cold=cold, cooled=(*[0] * 6, 1), residue=0.5)
     costs = apart(loop=loops, stream=StreamCosts(receive=Cost(fixed=work)))
     trace = evenly(costs, 4000, 40)
     used = trace.counters.cpu_seconds["broker"]
@@ -347,6 +396,21 @@ def test_a_new_connection_is_closed_before_the_next_is_made() -> None:
     used = trace.counters.cpu_seconds
     assert used["broker"] == pytest.approx(len(trace) * (client + close))
     assert used["target"] == pytest.approx(len(trace) * (server + close))
+
+
+def test_a_new_connection_is_as_cold_as_its_own_share() -> None:
+    """Request and connection cost the same here, of which a cold loop adds to the former only."""
+    work, cold = 1e-4, 4.0
+    costs = apart(
+        loop=LoopCosts(cold=cold),
+        exchange=ExchangeCosts(request=Cost(fixed=work)),
+        connection=ConnectionCosts(client=work, cold=0.0),
+    )
+    kept, new = Webhook(), Webhook(keep_alive=False)
+    for strategy, extra in ((kept, 0.0), (new, work)):
+        trace = simulate(scenario(Workload(arrivals=Periodic(rate=10)), strategy), strategy, costs)
+        used = trace.counters.cpu_seconds["broker"] / len(trace)
+        assert used == pytest.approx((1 + cold) * work + extra, rel=1e-3)
 
 
 def test_consumers_of_one_process_all_have_their_answers_before_any_asks_again() -> None:

@@ -52,10 +52,20 @@ def kind(name: str) -> str:
     return name.split()[-1]
 
 
-def costs(runs: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    """Return by how much more CPU time a message took in each of runs alike than is typical."""
+def costs(runs: Sequence[Mapping[str, float]], calm: Sequence[bool]) -> NDArray[np.float64]:
+    """Return how much CPU time a message took in each of runs alike, to the mean of the `calm` ones.
+
+    It is the mean that a longer run has: it sees slow spells in proportion, of which a median of short
+    runs sees none.
+    """
     used = np.array([sum(v for k, v in run.items() if kind(k) == "cpu") for run in runs])
-    return used / np.median(used)
+    return used / np.mean(used[_quiet(np.arange(len(runs)), calm)])
+
+
+def _quiet(picked: NDArray[np.intp], calm: Sequence[bool]) -> NDArray[np.intp]:
+    """Return those of the indices whose runs are calm; all, if fewer than two are."""
+    quiet = picked[np.asarray(calm)[picked]]
+    return quiet if len(quiet) > 1 else picked
 
 
 def typical(
@@ -68,10 +78,9 @@ def typical(
     Quantiles leave out runs that are not `calm`, unless fewer than two are. `chosen` are indices
     of the runs to take, for a bootstrap.
     """
-    speeds = costs(runs)
+    speeds = costs(runs, calm)
     picked = np.arange(len(runs)) if chosen is None else chosen
-    quiet = picked[np.asarray(calm)[picked]]
-    quiet = quiet if len(quiet) > 1 else picked
+    quiet = _quiet(picked, calm)
     found = {}
     for name in runs[0]:
         power = SPEEDS.get(kind(name), -1.0)

@@ -139,7 +139,11 @@ def _share(some: Sequence[Late]) -> float:
 
 def _drift(samples: Sequence[Sample]) -> float:
     """Return by how much the machine's speed differs from run to run: deviation of its logarithm."""
-    spread = [math.log(c) for some in points(samples) for c in costs([s.figures for s in some])]
+    spread = [
+        math.log(cost)
+        for some in points(samples)
+        for cost in costs([s.figures for s in some], [s.calm for s in some])
+    ]
     return float(f"{np.std(spread):.4g}") if len(spread) > 1 else 0.0
 
 

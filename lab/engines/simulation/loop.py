@@ -25,6 +25,7 @@ from lab.physics import Physics
 
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
+STEADY = 0.3  # of the noise is in what the cold adds: that is the sum of many small delays
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
@@ -105,13 +106,14 @@ class EventLoop:
         self.begin = charge(loop.begin, BEGIN, loop.cold)
         self.begin_next = loop.begin_next * SECOND
         self.finish = charge(loop.finish, FINISH, loop.cold)
-        self.timer = int(loop.timer * SECOND)
+        self.timer, self.slack = int(loop.timer * SECOND), loop.slack
+        self.apart = 1.0 - loop.common
         self.sleep, self.drowsy = loop.sleep * SECOND, loop.drowsy
         self.settling = SETTLING * loop.cold
         self.cold = Cold(loop)
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or physics.noise)
+        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise)
         self.stalls = bool(core.stalls.rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
@@ -229,10 +231,13 @@ class EventLoop:
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`."""
         cost, cold, code = charge
+        work = cost * self.factor
         if not self.warm & code:
+            if code >= OTHER and self.warm >= OTHER:
+                cold *= self.apart
             self.warm |= code
-            cost += cold * self.cold.of(code)
-        return now + int(cost * self.factor)
+            work += cold * self.cold.of(code) * (1.0 + STEADY * (self.factor - 1.0))
+        return now + int(work)
 
     def _wake(self) -> None:
         """Wake up: be as cold as the sleep has made the loop."""
@@ -247,27 +252,28 @@ class EventLoop:
         """Return what going to sleep takes after this turn."""
         return int(self.sleep * (1.0 + self.settling * self.cold.now))
 
-    def _latency(self, idle: int, core_idle: int, timer: int = 0) -> int:
+    def _latency(self, idle: int, core_idle: int, timed: bool = False) -> int:
         """Return how long waking up takes after the loop and its core were idle for so long.
 
-        A `timer` that is late by so much in a warm loop is later in a cold one.
+        A timer, which is late in a warm loop, is later in a cold one, and the later the longer it was.
         """
         drowsy = self.drowsy * self.cold.asleep(idle, core_idle)
-        return int(self.wake_up * (1.0 + drowsy) * self.luck + timer * drowsy)
+        latency = self.wake_up * (1.0 + drowsy) * self.luck
+        return int(latency + self.timer * drowsy + self.slack * idle if timed else latency)
 
-    def go_on(self, at: int, end: int, timer: int = 0) -> int:
+    def go_on(self, at: int, end: int, timed: bool = False) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
 
-        A `timer` is how late one is that makes it ready. Returns when the turn began, or -1 if it
-        may not: something else comes first. What the caller does next starts at `opened`. This saves
-        the way through the agenda.
+        `timed` says that a timer makes it ready. Returns when the turn began, or -1 if it may not:
+        something else comes first. What the caller does next starts at `opened`. This saves the way
+        through the agenda.
         """
         tail = self._tail() if at > end else 0
         asleep = at > end + tail
         if not asleep:
             begin = end + tail
         elif self.varies:
-            begin = at + self._latency(at - end, at - end, timer)
+            begin = at + self._latency(at - end, at - end, timed)
         else:
             begin = at + int(self.wake_up)
         agenda = self.agenda
@@ -301,9 +307,11 @@ class EventLoop:
         self.asleep = idle > self.core_tail
         if not self.asleep:
             return self.busy_until + (self.core_tail if at > self.ended else 0)
-        late = self.timer if kind == TIMER else 0
         core = self.core
-        latency = self._latency(idle, at - core.free_at, late) if self.varies else int(self.wake_up)
+        if self.varies:
+            latency = self._latency(idle, at - core.free_at, kind == TIMER)
+        else:
+            latency = int(self.wake_up)
         if at < core.others_at and core.last is not self:
             return at  # another loop keeps the core awake
         return at + latency

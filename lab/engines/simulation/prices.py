@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from lab.engines.simulation.loop import OTHER, Charge, charge
 from lab.engines.simulation.record import Record
@@ -43,7 +43,7 @@ REQUESTS_TO_BROKER = (Fetch, Check, Seek)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange, Found)
 REQUESTS_OF_MEMBERS = (Fetch, Join, Heartbeat, Commit)
 ANSWERS_TO_MEMBERS = (Records, Assigned, Beat, Committed, Refused)
-KINDS: tuple[type, ...] = get_args(Message)
+STREAM, ASK, ANSWER = (OTHER << (3 * i) for i in range(3))  # code: messages alike run the same
 TYPICAL = 1_000  # an offset with as many digits as in most runs
 FETCH = Fetch(0, TYPICAL, 10_000)
 
@@ -52,11 +52,13 @@ FETCH = Fetch(0, TYPICAL, 10_000)
 class Prices:
     """By type of message: the price of sending and of receiving it, and its bytes but records.
 
+    `code` is the first of three bits that name what sends it, what receives it, and what follows.
     `resume` is what it costs in seconds to take a held request up again; `empty_head` is the size of
     an answer that holds no records, `not_modified` that of a 304.
     """
 
     loop: LoopCosts
+    code: Mapping[Any, int]
     send: Mapping[Any, Cost]
     receive: Mapping[Any, Cost]
     head: Mapping[Any, int]
@@ -67,7 +69,7 @@ class Prices:
     def quote(self, kind: type, count: int, size: int) -> Quote:
         """Return the charges for a message of `count` records and `size` bytes."""
         send, receive = self.send[kind], self.receive[kind]
-        sending = OTHER << (3 * KINDS.index(kind))
+        sending = self.code[kind]
         receiving, after = sending << 1, sending << 2
         to_send, to_receive = (cost.fixed + cost.record * min(count, 1) for cost in (send, receive))
         sent, received = (
@@ -113,21 +115,22 @@ class Quotes:
 
 def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
     """Return the prices on `wire`, on which consumers ask as in `asked`."""
-    kinds: tuple[type, ...]
+    asks: tuple[type, ...]
+    answers: tuple[type, ...]
     loop = physics.loop
     if isinstance(wire, Call):
-        kinds = (Publish, Accepted, Deliver, Ack, Nack, *REQUESTS_TO_BROKER, *ANSWERS_OF_BROKER)
-        cost = dict.fromkeys(kinds, physics.call) | {
-            Accepted: FREE,
-            Publish: Cost(fixed=physics.call.publish),
-        }
-        return Prices(loop, cost, dict.fromkeys(kinds, FREE), dict.fromkeys(kinds, 0))
+        asks = (Publish, Ack, Nack, *REQUESTS_TO_BROKER)
+        answers = (Deliver, Accepted, *ANSWERS_OF_BROKER)
+        cost = dict.fromkeys(asks, Cost(fixed=physics.call.ask))
+        cost |= dict.fromkeys(answers, physics.call) | {Accepted: FREE}
+        free = dict.fromkeys(cost, FREE)
+        return Prices(loop, _codes(asks, answers), cost, free, dict.fromkeys(cost, 0))
     if isinstance(wire, Stream):
         kinds = (Publish, Accepted, Deliver, Ack, Nack)
         send = dict.fromkeys(kinds, physics.stream.send)
         receive = dict.fromkeys(kinds, physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
-        return Prices(loop, send, receive, heads)
+        return Prices(loop, dict.fromkeys(kinds, STREAM), send, receive, heads)
     return _exchange(wire, physics, asked)
 
 
@@ -140,10 +143,13 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
         asks, answers = (Deliver,), (Ack, Nack)
     elif isinstance(wire.format, GroupFormat):
         asks, answers = REQUESTS_OF_MEMBERS, ANSWERS_TO_MEMBERS
-    send = dict.fromkeys(asks, _dearer(costs.request, new.client, 0.0, new.cold))
-    send |= dict.fromkeys(answers, _dearer(costs.reply, 0.0, new.close, new.cold))
-    receive = dict.fromkeys(asks, _dearer(costs.serve, new.server, 0.0, new.cold))
-    receive |= dict.fromkeys(answers, _dearer(costs.response, new.close, 0.0, new.cold))
+    opened = Cost(fixed=new.client, cold=new.cold)
+    accepted = Cost(fixed=new.server, cold=new.cold)
+    closed, closing = Cost(fixed=new.close, cold=new.cold), Cost(after=new.close, cold=new.cold)
+    send = dict.fromkeys(asks, _both(costs.request, opened))
+    send |= dict.fromkeys(answers, _both(costs.reply, closing))
+    receive = dict.fromkeys(asks, _both(costs.serve, accepted))
+    receive |= dict.fromkeys(answers, _both(costs.response, closed))
     close = 0 if wire.keep_alive else len("Connection: close\r\n")
     heads = {kind: close + _head(wire, kind, asked, kind in asks) for kind in (*asks, *answers)}
     empty, unchanged, resume = 0, 0, 0.0
@@ -152,19 +158,21 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
         empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
         if Status in answers:
             unchanged = close + http_size(wire.format.response(Status(0, TYPICAL, False), str))
-    return Prices(physics.loop, send, receive, heads, resume, empty, unchanged)
+    codes = _codes(asks, answers)
+    return Prices(physics.loop, codes, send, receive, heads, resume, empty, unchanged)
 
 
-def _dearer(cost: Cost, extra: float, after: float = 0.0, cold: float = 1.0) -> Cost:
-    whole = cost.fixed + extra + cost.after + after
-    mixed = (
-        ((cost.fixed + cost.after) * cost.cold + (extra + after) * cold) / whole
-        if whole
-        else cost.cold
-    )
-    return cost.model_copy(
-        update={"fixed": cost.fixed + extra, "after": cost.after + after, "cold": mixed}
-    )
+def _codes(asks: Sequence[type], answers: Sequence[type]) -> dict[type, int]:
+    return dict.fromkeys(asks, ASK) | dict.fromkeys(answers, ANSWER)
+
+
+def _both(cost: Cost, other: Cost) -> Cost:
+    """Return what a message costs that also needs `other`; what the cold adds is that of the two."""
+    fixed, after = cost.fixed + other.fixed, cost.after + other.after
+    cold = cost.cold * (cost.fixed + cost.after) + other.cold * (other.fixed + other.after)
+    work = fixed + after
+    changes = {"fixed": fixed, "after": after, "cold": cold / work if work else cost.cold}
+    return cost.model_copy(update=changes)
 
 
 def _stream_head(wire: Stream, kind: type) -> int:
