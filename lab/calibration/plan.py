@@ -33,7 +33,7 @@ PLAN = [
     Planned(WebSocketPush(), 1200, 0.25),
     Planned(WebSocketPush(), 3500, 0.2, quick=True),
     Planned(WebSocketPush(), 12_000, 0.15),
-    Planned(WebSocketPush(), 80_000, 0.06, quick=True),
+    Planned(WebSocketPush(), 80_000, 0.05, quick=True),
     Planned(WebSocketPush(), 200, 0.3, size=20_000, quick=True),
     Planned(WebSocketPush(batch_size=20, linger=0.02), 2000, 0.25),
     Planned(Webhook(), 15, 0.6),
@@ -58,7 +58,7 @@ PLAN = [
     Planned(InProcessLongPoll(), 700, 0.25),
     Planned(InProcessLongPoll(), 3000, 0.2, quick=True),
     Planned(InProcessLongPoll(), 40_000, 0.08),
-    Planned(InProcessLongPoll(), 300_000, 0.03),
+    Planned(InProcessLongPoll(), 300_000, 0.02),
 ]
 
 
