@@ -124,14 +124,15 @@ class CallCosts(Cost):
     """An answer that is passed by a function call; to `ask`, or to publish, is cheaper.
 
     `step` is what it costs the broker to decide what to send. A loop that has no socket to watch takes
-    `rouse` to turn when it woke up, `turn` for each turn and `sleep` to go to sleep; it becomes `cold`
-    times as cold as others.
+    `rouse` to turn when it woke up, `turn` for each turn, `finish` when a consumer is done and `sleep`
+    to go to sleep; it becomes `cold` times as cold as others.
     """
 
     ask: Seconds = 0.0
     step: Seconds = 0.0
     rouse: Seconds = 0.0
     turn: Seconds = 0.0
+    finish: Seconds = 0.0
     sleep: Seconds = 0.0
 
 
@@ -182,7 +183,12 @@ class Physics(Description):
     def without_sockets(self) -> "Physics":
         """Return the physics of processes whose messages are calls: their loops have other prices."""
         call, loop = self.call, self.loop
-        own = {"rouse": call.rouse, "iteration": call.turn, "sleep": call.sleep}
+        own = {
+            "rouse": call.rouse,
+            "iteration": call.turn,
+            "finish": call.finish,
+            "sleep": call.sleep,
+        }
         loop = loop.model_copy(update={**own, "cold": loop.cold * call.cold})
         alike = call.model_copy(update={"cold": 1.0})
         return self.model_copy(update={"loop": loop, "call": alike})

@@ -243,6 +243,12 @@ def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:
     few = Scenario(
         workload=Workload(arrivals=Poisson(rate=20), duration=0.5), strategies=[WebSocketPush()]
     )
+    half = Scenario(
+        workload=Workload(arrivals=Poisson(rate=14_000), duration=0.2), strategies=[WebSocketPush()]
+    )
+    trace = simulate(half, WebSocketPush(), stalling)
+    assert trace.counters.cpu_seconds["broker"] > runs.BUSY * trace.done.max()
+    assert "broker" not in runs.sample(half, 0, trace).late, "whose messages wait for others"
     assert measured(busy, 0, stalling).late == measured(few, 0, stalling).late == {}
 
 

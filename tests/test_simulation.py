@@ -16,6 +16,7 @@ from lab import (
     STRATEGIES,
     Exponential,
     HttpIngest,
+    InProcessLongPoll,
     LongPoll,
     OnOff,
     Periodic,
@@ -37,6 +38,7 @@ from lab.messages import Records, Status
 from lab.physics import (
     IDEAL,
     SLEEPS,
+    CallCosts,
     ConnectionCosts,
     Cost,
     ExchangeCosts,
@@ -316,6 +318,34 @@ def test_requests_of_all_kinds_run_the_same_code() -> None:
     used = (2 * checks * (1 + cold) + 2 * pulls) * work
     ends = 2 * 2 * cold * work  # the first check finds warm code, the last is under way
     assert counters.cpu_seconds["target"] == pytest.approx(used, abs=ends)
+
+
+def test_a_call_warms_no_request() -> None:
+    """A producer that posts calls itself first: its request is as cold as one that nothing precedes."""
+    work, cold = 1e-5, 8.0
+    costs = apart(
+        loop=LoopCosts(cold=cold, common=0.5),
+        call=CallCosts(ask=work),
+        exchange=ExchangeCosts(request=Cost(fixed=work)),
+    )
+    strategy = HttpIngest()
+    trace = simulate(scenario(Workload(arrivals=Periodic(rate=10)), strategy), strategy, costs)
+    used = trace.counters.cpu_seconds["source"] / len(trace)
+    assert used == pytest.approx(2 * (1 + cold) * work)
+
+
+def test_a_process_without_sockets_has_prices_of_its_own() -> None:
+    costs = Physics(
+        loop=LoopCosts(rouse=1.0, iteration=1.0, finish=1.0, sleep=1.0),
+        call=CallCosts(rouse=1e-5, turn=2e-5, finish=4e-5, sleep=8e-5),
+    )
+    strategy = InProcessLongPoll()
+    trace = simulate(scenario(Workload(arrivals=Periodic(rate=10)), strategy), strategy, costs)
+    counters = trace.counters
+    used = counters.cpu_seconds["all"] - len(trace) * 4e-5
+    assert trace.latency.max() < 2e-4
+    turns = (used - counters.wake_ups["all"] * (1e-5 + 8e-5)) / 2e-5
+    assert turns == pytest.approx(round(turns), abs=5)  # one sleep more or less at the ends
 
 
 def test_a_timer_is_late_by_a_share_of_the_sleep_before_it() -> None:

@@ -48,34 +48,42 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "server": 45e-6,
     "close": 50e-6,
     "connection_cold": 0.15,
-    "http_cold": 0.6,
+    "http_cold": 0.75,
+    "answer_cold": 0.5,
     "call_step": 5.2e-6,
     "call_ask": 0.5e-6,
     "call": 5.7e-6,
     "call_record": 0.42e-6,
     "call_rouse": 9.9e-6,
     "call_turn": 0.78e-6,
+    "call_finish": 4e-6,
     "call_sleep": 9.9e-6,
     "call_cold": 0.86,
     "record": 1.9e-6,
     "byte": 0.54e-9,
 }
 REACH = 50.0
-REQUEST = ("request", "serve", "reply", "response")
-EXCHANGE = {*REQUEST, "request_after", "reply_after", "http_cold", "http_step"}
+ASK, ANSWER = ("request", "serve"), ("reply", "response")
+EXCHANGE = {*ASK, *ANSWER, "request_after", "reply_after", "http_cold", "answer_cold", "http_step"}
 CALL = (
     "call",
     "call_record",
     "call_step",
     "call_rouse",
     "call_turn",
+    "call_finish",
     "call_sleep",
     "call_cold",
     "call_ask",
 )
 CONNECTION = ("client", "server", "close", "connection_cold")
-WITH_SOCKETS = {"rouse", "iteration", "sleep"}  # where messages are calls, these have other values
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", *WITH_SOCKETS}
+WITH_SOCKETS = {
+    "rouse",
+    "iteration",
+    "finish",
+    "sleep",
+}  # where messages are calls, these have other values
+IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", "common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -135,8 +143,8 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             "cooled": (cold_after / cold_after[-1]).tolist(),
         }
     )
-    cold = {"cold": values["http_cold"]}
-    exchange = {name: cost(name) | cold for name in REQUEST}
+    colds = dict.fromkeys(ASK, values["http_cold"]) | dict.fromkeys(ANSWER, values["answer_cold"])
+    exchange = {name: cost(name) | {"cold": cold} for name, cold in colds.items()}
     return Physics.read(
         {
             "loop": loop,
@@ -159,6 +167,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
                 "ask": values["call_ask"],
                 "rouse": values["call_rouse"],
                 "turn": values["call_turn"],
+                "finish": values["call_finish"],
                 "sleep": values["call_sleep"],
                 "cold": values["call_cold"],
             },

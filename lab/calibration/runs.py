@@ -16,6 +16,7 @@ from lab.trace import Trace
 
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
 ORDINARY = 0.1e-3  # nine in ten wait at most so much over the median, or late ones are not stalled
+BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
 WAITS = {
     "source": "schedule delay",
@@ -63,7 +64,9 @@ def _lateness(trace: Trace) -> dict[str, Late]:
         return {}
     if counted.sum() < FEWEST:
         return {}
-    found = {side: _late(parts[wait][counted]) for side, wait in WAITS.items()}
+    span = float(np.nanmax(trace.done))
+    idle = [side for side in WAITS if sides[side] < BUSY * span]
+    found = {side: _late(parts[WAITS[side]][counted]) for side in idle}
     return {side: late for side, late in found.items() if late}
 
 

@@ -44,7 +44,8 @@ Charge = tuple[float, float, int]
 
 NOTHING: Charge = (0.0, 0.0, 0)
 ITERATION, STEP, RESUME, BEGIN, FINISH, ROUSE = 1, 2, 4, 8, 16, 32  # bits of code
-OTHER = 64  # the first of those of messages
+OTHER = 64  # the first of those of messages that are calls, six in all
+NETWORK = OTHER << 6  # the first of those of messages between processes
 
 
 def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge:
@@ -233,7 +234,7 @@ class EventLoop:
         cost, cold, code = charge
         work = cost * self.factor
         if not self.warm & code:
-            if code >= OTHER and self.warm >= OTHER:
+            if code >= NETWORK and self.warm >= NETWORK:
                 cold *= self.apart
             self.warm |= code
             work += cold * self.cold.of(code) * (1.0 + STEADY * (self.factor - 1.0))

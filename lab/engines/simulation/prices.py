@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.engines.simulation.loop import OTHER, Charge, charge
+from lab.engines.simulation.loop import NETWORK, OTHER, Charge, charge
 from lab.engines.simulation.record import Record
 from lab.messages import (
     Accepted,
@@ -43,7 +43,8 @@ REQUESTS_TO_BROKER = (Fetch, Check, Seek)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange, Found)
 REQUESTS_OF_MEMBERS = (Fetch, Join, Heartbeat, Commit)
 ANSWERS_TO_MEMBERS = (Records, Assigned, Beat, Committed, Refused)
-STREAM, ASK, ANSWER = (OTHER << (3 * i) for i in range(3))  # code: messages alike run the same
+CALL, RETURN = (OTHER << (3 * i) for i in range(2))  # bits of code: messages alike run the same
+STREAM, ASK, ANSWER = (NETWORK << (3 * i) for i in range(3))
 TYPICAL = 1_000  # an offset with as many digits as in most runs
 FETCH = Fetch(0, TYPICAL, 10_000)
 
@@ -123,8 +124,8 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
         answers = (Deliver, Accepted, *ANSWERS_OF_BROKER)
         cost = dict.fromkeys(asks, Cost(fixed=physics.call.ask))
         cost |= dict.fromkeys(answers, physics.call) | {Accepted: FREE}
-        free = dict.fromkeys(cost, FREE)
-        return Prices(loop, _codes(asks, answers), cost, free, dict.fromkeys(cost, 0))
+        codes = dict.fromkeys(asks, CALL) | dict.fromkeys(answers, RETURN)
+        return Prices(loop, codes, cost, dict.fromkeys(cost, FREE), dict.fromkeys(cost, 0))
     if isinstance(wire, Stream):
         kinds = (Publish, Accepted, Deliver, Ack, Nack)
         send = dict.fromkeys(kinds, physics.stream.send)
@@ -158,12 +159,8 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
         empty = close + http_size(wire.format.response(Records(0, TYPICAL, ()), str))
         if Status in answers:
             unchanged = close + http_size(wire.format.response(Status(0, TYPICAL, False), str))
-    codes = _codes(asks, answers)
+    codes = dict.fromkeys(asks, ASK) | dict.fromkeys(answers, ANSWER)
     return Prices(physics.loop, codes, send, receive, heads, resume, empty, unchanged)
-
-
-def _codes(asks: Sequence[type], answers: Sequence[type]) -> dict[type, int]:
-    return dict.fromkeys(asks, ASK) | dict.fromkeys(answers, ANSWER)
 
 
 def _both(cost: Cost, other: Cost) -> Cost:
