@@ -57,8 +57,8 @@ class LoopCosts(Description):
     `habit` cools half as deep. What runs again before the loop sleeps is warm, but a share `residue`
     of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
     on it keeps awake. Code that did not run when the loop was awake last has not been warmed then. And
-    other work on the core displaces code that was warm: up to a share `displaced` of the cold. The code
-    of messages has a share `common`, which the first message in a loop that woke up warms for all.
+    other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages
+    between processes share code: the first in a loop that woke up warms a share `common` for all.
     """
 
     wake_up: Seconds = 0.0

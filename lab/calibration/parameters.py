@@ -77,12 +77,7 @@ CALL = (
     "call_ask",
 )
 CONNECTION = ("client", "server", "close", "connection_cold")
-WITH_SOCKETS = {
-    "rouse",
-    "iteration",
-    "finish",
-    "sleep",
-}  # where messages are calls, these have other values
+WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
 IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", "common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
