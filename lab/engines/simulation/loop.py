@@ -230,7 +230,10 @@ class EventLoop:
         self.core.ran += used
 
     def pay(self, charge: Charge, now: int) -> int:
-        """Return when work is done that begins `now`."""
+        """Return when work is done that begins `now`.
+
+        Code that runs first since the loop woke up is cold; that of messages less so after another one.
+        """
         cost, cold, code = charge
         work = cost * self.factor
         if not self.warm & code:
