@@ -58,7 +58,8 @@ class LoopCosts(Description):
     of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
     on it keeps awake. Code that did not run when the loop was awake last has not been warmed then. And
     other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages
-    between processes share code: the first in a loop that woke up warms a share `common` for all.
+    of a protocol, HTTP or that of streams, share code: the first in a loop that woke up warms a share
+    `common` for the others.
     """
 
     wake_up: Seconds = 0.0
@@ -111,7 +112,7 @@ class ExchangeCosts(Description):
 class ConnectionCosts(Description):
     """What a new connection adds to a request, on either side, and to have it closed, on each.
 
-    A cold loop adds `cold` times as much to this as to other work.
+    One that is kept alive is opened by the first request. A cold loop adds `cold` times as much to this as to other work.
     """
 
     client: Seconds = 0.0

@@ -13,6 +13,7 @@ import pytest
 from lab import STRATEGIES, Periodic, Poisson, Scenario, Strategy, Uniform, Workload, simulate
 from lab.engines.common import acknowledges, polls
 from lab.engines.loopback import Session
+from lab.engines.loopback.idle import idle
 from lab.outcomes import checks
 from lab.physics import reference
 from lab.strategies import (
@@ -175,6 +176,21 @@ def test_what_the_session_asks_is_not_part_of_the_cost() -> None:
     for side in runs[0].counters.wake_ups:
         wake_ups = [run.counters.wake_ups[side] for run in runs]
         assert min(wake_ups) == len(runs[0]), side
+
+
+def test_to_be_told_is_not_part_of_the_cost() -> None:
+    """A side that nothing happens to has cost next to nothing, to what one message costs."""
+    strategy = WebSocketPush()
+    one = Workload(arrivals=Periodic(rate=20), duration=0.06)
+    none = one.model_copy(update={"duration": 0.04})
+    used = []
+    with Session() as session:
+        for workload, count in ((one, 1), (none, 0)):
+            scenario = Scenario(workload=workload, strategies=[strategy])
+            runs = [idle(session, scenario, strategy).counters for _ in range(5)]
+            assert len(workload.draw()) == count
+            used.append(np.median([sum(run.cpu_seconds.values()) for run in runs]))
+    assert used[1] < 0.1 * used[0]
 
 
 @all_cases

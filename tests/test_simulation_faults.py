@@ -29,7 +29,7 @@ from lab.faults import (
 )
 from lab.messages import Message, OutOfRange
 from lab.outcomes.checks import check
-from lab.physics import reference
+from lab.physics import IDEAL, ConnectionCosts, reference
 from lab.roles import Poller
 from lab.scenario import Producer, Retention
 from lab.strategies import (
@@ -605,3 +605,14 @@ def test_random_work_under_faults_is_conserved() -> None:
     trace = simulate(scenario, FORGETS, COSTS)
     assert check(trace) == []
     assert sum(counts(trace).values()) == len(trace) == 2 * END * RATE
+
+
+def test_a_request_opens_a_connection_that_was_broken_again() -> None:
+    client = 1e-2
+    costs = IDEAL.model_copy(update={"connection": ConnectionCosts(client=client)})
+    workload = Workload(arrivals=Periodic(rate=RATE), duration=END)
+    for count in range(3):
+        faults = [ConnectionReset(at=AT + 0.3 * i) for i in range(count)]
+        scenario = Scenario(workload=workload, strategies=[HOOK], faults=faults)
+        used = simulate(scenario, HOOK, costs).counters.cpu_seconds
+        assert used["broker"] == pytest.approx((1 + count) * client)

@@ -76,7 +76,7 @@ CALL = (
     "call_cold",
     "call_ask",
 )
-CONNECTION = ("client", "server", "close", "connection_cold")
+CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
 IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", "common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
@@ -107,6 +107,8 @@ def matters(name: str, scenario: Scenario) -> bool:
     if name == "resume":
         return strategy.name == "LongPoll"
     if name in CONNECTION:
+        return isinstance(wire, Exchange)
+    if name == "close":
         return isinstance(wire, Exchange) and not wire.keep_alive
     if name == "byte":
         return workload.size.mean >= LARGE or workload.arrivals.mean_rate >= HIGH_RATE

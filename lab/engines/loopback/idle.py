@@ -32,6 +32,7 @@ class IdleRun(Run):
 
     def wait(self, start: float) -> None:
         sleep_until(start + self.duration)
+        self.status()
         self.memory = resident(self.sides, self.names)
 
 

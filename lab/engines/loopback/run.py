@@ -50,6 +50,7 @@ class Run:
         before, begun = background.ticks(used), time.monotonic()
         mine = time.process_time()
         self.wait(start)
+        time.sleep(POLL)  # what a command costs is seen best when nothing else goes on
         results = self._stop()
         elapsed, after = time.monotonic() - begun, background.ticks(used)
         own = sum(result["cpu_seconds"] for result in results.values())

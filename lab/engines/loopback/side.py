@@ -58,6 +58,8 @@ class Side(Parts):
 
     heard = Used(0.0, 0)  # so far, when the last command came
     control = Used(0.0, 0)  # before the run, and by commands in it
+    obeyed = Used(0.0, 0)  # so far, when the last command had been answered
+    commands = 0  # of the run
     cost: Used | None = None  # of the run itself, when it was last asked for its status
 
     async def listen(self) -> dict[str, int]:
@@ -101,7 +103,7 @@ class Side(Parts):
             if actor:
                 actor.plan()
         self._expect_trouble()
-        self.control, self.cost = Used.so_far(), None
+        self.control, self.cost, self.commands = Used.so_far(), None, 0
 
     def _expect_trouble(self) -> None:
         trouble = self.job.trouble
@@ -122,8 +124,10 @@ class Side(Parts):
 
     def answered(self) -> None:
         """Count what a command took since it was heard, and that the loop slept once more for it."""
-        spent = Used.so_far().cpu - self.heard.cpu
+        self.obeyed = Used.so_far()
+        spent = self.obeyed.cpu - self.heard.cpu
         self.control = Used(self.control.cpu + spent, self.control.sleeps + 1)
+        self.commands += 1
 
     def status(self) -> tuple[dict[str, int], int, list[str]]:
         """Return counts, how much the roles still mean to do, and errors. Note the cost so far."""
@@ -137,18 +141,27 @@ class Side(Parts):
         cpu, sleeps = self.heard
         return Used(cpu - self.control.cpu, max(0, sleeps - self.control.sleeps - 1))
 
+    def _between(self) -> float:
+        """Return the CPU seconds of going to sleep after a command and waking up for the next one.
+
+        They are those between the last two, or 0 if anything else happened there.
+        """
+        alone = self.heard.sleeps == self.obeyed.sleeps + 1
+        return self.heard.cpu - self.obeyed.cpu if alone else 0.0
+
     def result(self) -> dict[str, Any]:
         """Return this side's part of the trace, and what it counted.
 
         What a process counted that was killed is lost.
         """
         cost = self.cost or self._cost()
+        cpu_seconds = max(0.0, cost.cpu - self.commands * self._between())
         role = self.broker.role if self.broker else None
         log = getattr(role, "log", None)
         return {
             "columns": None if self.job.trouble else self.site.columns,
             "counters": self.site.counters,
-            "cpu_seconds": cost.cpu,
+            "cpu_seconds": cpu_seconds,
             "wake_ups": cost.sleeps,
             "elapsed": self.site.now(),
             "log_length": log.end if log else 0,

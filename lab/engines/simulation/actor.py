@@ -274,6 +274,8 @@ class Broker(Actor):
                 charge = quote[0] if link.written == loop.begun else quote[1]
                 link.written = loop.begun
                 now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
+                if link.to_open is not NOTHING:
+                    now = link.open(now)
                 if self.resuming is not NOTHING:
                     now = loop.pay(self.resuming, now)
                 link.send(output, quote[5], now)
@@ -520,7 +522,9 @@ class Consumer(Actor):
 
     def send(self, output: Any, now: int) -> int:
         """Pay for a message to the broker and send it; returns when that is done."""
-        quote = self.quotes[type(output)]
+        quote, link = self.quotes[type(output)], self.broker
         now = self.loop.pay(quote[1], now)
-        self.broker.send(output, quote[5], now)
+        if link.to_open is not NOTHING:
+            now = link.open(now)
+        link.send(output, quote[5], now)
         return self.loop.pay(quote[4], now)

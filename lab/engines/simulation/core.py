@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.engines.simulation.loop import EventLoop
 
 NEVER = 2**62
+PREPARED = -50_000_000  # when all is ready for the run to begin: its loops have slept since
 
 
 class Claim:
@@ -38,10 +39,10 @@ class Core:
     """
 
     def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
-        self.free_at = 0
+        self.free_at = PREPARED
         self.ran = 0  # in all, for any loop
         self.last: EventLoop | None = None
-        self.others_at = 0  # when the last one has gone to sleep
+        self.others_at = PREPARED  # when the last one has gone to sleep
         self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
         self.period = 0  # how often the core has become busy
         self.stalls, self.rng = stalls, rng

@@ -21,7 +21,7 @@ from lab.engines.simulation.loop import (
     charge,
     depend,
 )
-from lab.engines.simulation.prices import FETCH, TYPICAL, Quotes, prices
+from lab.engines.simulation.prices import FETCH, TYPICAL, Quotes, opening, prices
 from lab.engines.simulation.record import Record
 from lab.engines.simulation.trouble import Trouble
 from lab.faults import SlowConsumer
@@ -149,9 +149,15 @@ class Simulation:
         consumer.broker = self._link(consumer, self.broker, index, wire)
         consumer.broker.gated = False
         consumer.inlet = self._link(self.broker, consumer, index, wire)
+        if isinstance(wire, Exchange) and wire.keep_alive:
+            asking = consumer.inlet if wire.server == "consumer" else consumer.broker
+            asking.opened_by_use(opening(self.physics))
         self.broker.consumers.append(consumer.inlet)
         self.consumers.append(consumer)
-        consumer.run(0, 0)  # subscribes, or sends the first poll, before the first message
+        if common.polls(wire):
+            consumer.plan()
+        else:
+            consumer.run(0, 0)  # subscribes before the run
 
     def _keep_alive(self, loop: EventLoop, index: int, interval: float) -> None:
         """Have a consumer's connection pinged from `loop`, beside what else it may carry."""

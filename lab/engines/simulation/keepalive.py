@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from lab.engines.simulation.actor import Actor, Run
 from lab.engines.simulation.link import Link
 from lab.engines.simulation.loop import EventLoop, charge
-from lab.engines.simulation.prices import ANSWER
+from lab.engines.simulation.prices import PING
 from lab.physics import Cost, Physics
 from lab.wire.formats import websocket_size
 
 PAYLOAD = 4  # bytes that the library puts into a ping
-READING, WRITING = (ANSWER << i for i in (3, 4))  # bits of code
+READING, WRITING = PING, PING << 1  # bits of code
 
 
 class Ping(NamedTuple):

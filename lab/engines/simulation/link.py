@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from lab.engines.simulation.loop import ARRIVAL, SECOND, WRITABLE
+from lab.engines.simulation.loop import ARRIVAL, NOTHING, SECOND, WRITABLE, Charge
 from lab.messages import Blocked, Message, Writable
 from lab.physics import LinkPhysics
 from lab.strategies.base import Stream, Wire
@@ -74,6 +74,18 @@ class Link:
         self.written = -1  # when the turn began in which the sender last wrote
         self.gated = True  # whether the receiver may not want to read
         self.connection: Connection | None = None  # only where faults are to come
+        self.opening: tuple[Charge, Charge] = NOTHING, NOTHING
+        self.to_open = self.to_accept = NOTHING  # what the next message costs both ends besides
+
+    def opened_by_use(self, opening: tuple[Charge, Charge] | None = None) -> None:
+        """Have the next message open the connection; `opening` is what that costs either end."""
+        self.opening = opening or self.opening
+        self.to_open, self.to_accept = self.opening
+
+    def open(self, now: int) -> int:
+        """Have the sender open the connection; returns when it has done so."""
+        charge, self.to_open = self.to_open, NOTHING
+        return self.sender.loop.pay(charge, now)
 
     def send(self, message: Message, size: int, now: int) -> None:
         """Take `size` bytes at `now`, or hold them back and tell the sender."""
@@ -105,6 +117,9 @@ class Link:
         if not receiver.alive:
             self.listening = False
             return now
+        if self.to_accept is not NOTHING:
+            now = receiver.loop.pay(self.to_accept, now)
+            self.to_accept = NOTHING
         while queue and (role.accepting or not self.gated):
             if queue[0][0] > begun:
                 begun = receiver.loop.go_on(queue[0][0], now)

@@ -13,6 +13,7 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,12 +21,14 @@ import simpy
 from simpy.events import EventPriority
 
 from lab.engines.simulation.cold import SECOND, Cold
-from lab.engines.simulation.core import NEVER, Claim, Core
+from lab.engines.simulation.core import NEVER, PREPARED, Claim, Core
 from lab.physics import Physics
 
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
-STEADY = 0.3  # of the noise is in what the cold adds: that is the sum of many small delays
+GRAIN = (
+    20_000.0  # nanoseconds of work from which on noise grows as its root: many small delays add up
+)
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
@@ -45,7 +48,9 @@ Charge = tuple[float, float, int]
 NOTHING: Charge = (0.0, 0.0, 0)
 ITERATION, STEP, RESUME, BEGIN, FINISH, ROUSE = 1, 2, 4, 8, 16, 32  # bits of code
 OTHER = 64  # the first of those of messages that are calls, six in all
-NETWORK = OTHER << 6  # the first of those of messages between processes
+STREAMS = OTHER << 6  # the first of those of messages on streams, five in all
+HTTP = STREAMS << 5  # the first of those of requests and answers, eight in all
+OF_STREAMS, OF_HTTP = HTTP - STREAMS, (HTTP << 8) - HTTP  # all of them
 
 
 def charge(cost: float, code: int, cold: float, repeated: float = 0.0) -> Charge:
@@ -130,8 +135,8 @@ class EventLoop:
         self.ahead = 0  # turns that may still be taken in this SimPy event
         self.begun = 0
         self.opened = 0  # when the turn had paid for itself
-        self.ended = 0  # the last turn
-        self.busy_until = 0  # the same, but for what another took the core for since
+        self.ended = PREPARED  # the last turn
+        self.busy_until = PREPARED  # the same, but for what another took the core for since
         self.cpu = 0
         self.cpu_asleep = 0  # what it was when the loop woke up last
         self.core_tail = 0  # what going to sleep takes after the last turn
@@ -232,16 +237,18 @@ class EventLoop:
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`.
 
-        Code that runs first since the loop woke up is cold; that of messages less so after another one.
+        Code that runs first since the loop woke up is cold; that of messages less so after another one of
+        the same protocol.
         """
-        cost, cold, code = charge
-        work = cost * self.factor
+        work, cold, code = charge
         if not self.warm & code:
-            if code >= NETWORK and self.warm >= NETWORK:
+            if self.warm & (OF_HTTP if code >= HTTP else OF_STREAMS if code >= STREAMS else 0):
                 cold *= self.apart
             self.warm |= code
-            work += cold * self.cold.of(code) * (1.0 + STEADY * (self.factor - 1.0))
-        return now + int(work)
+            work += cold * self.cold.of(code)
+        if work > GRAIN:
+            return now + int(work + (self.factor - 1.0) * sqrt(work * GRAIN))
+        return now + int(work * self.factor)
 
     def _wake(self) -> None:
         """Wake up: be as cold as the sleep has made the loop."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.engines.simulation.loop import NETWORK, OTHER, Charge, charge
+from lab.engines.simulation.loop import HTTP, OTHER, STREAMS, Charge, charge
 from lab.engines.simulation.record import Record
 from lab.messages import (
     Accepted,
@@ -43,8 +43,9 @@ REQUESTS_TO_BROKER = (Fetch, Check, Seek)
 ANSWERS_OF_BROKER = (Records, Status, OutOfRange, Found)
 REQUESTS_OF_MEMBERS = (Fetch, Join, Heartbeat, Commit)
 ANSWERS_TO_MEMBERS = (Records, Assigned, Beat, Committed, Refused)
-CALL, RETURN = (OTHER << (3 * i) for i in range(2))  # bits of code: messages alike run the same
-STREAM, ASK, ANSWER = (NETWORK << (3 * i) for i in range(3))
+CALL, RETURN = OTHER, OTHER << 3  # bits of code, three for each: messages alike run the same
+STREAM, PING = STREAMS, STREAMS << 3
+ASK, ANSWER, OPEN = HTTP, HTTP << 3, HTTP << 6
 TYPICAL = 1_000  # an offset with as many digits as in most runs
 FETCH = Fetch(0, TYPICAL, 10_000)
 
@@ -161,6 +162,12 @@ def _exchange(wire: Exchange, physics: Physics, asked: Fetch) -> Prices:
             unchanged = close + http_size(wire.format.response(Status(0, TYPICAL, False), str))
     codes = dict.fromkeys(asks, ASK) | dict.fromkeys(answers, ANSWER)
     return Prices(physics.loop, codes, send, receive, heads, resume, empty, unchanged)
+
+
+def opening(physics: Physics) -> tuple[Charge, Charge]:
+    """Return what opening a connection costs besides a request: who asks, and who is asked."""
+    costs, cold = physics.connection, physics.loop.cold * physics.connection.cold
+    return charge(costs.client, OPEN, cold), charge(costs.server, OPEN << 1, cold)
 
 
 def _both(cost: Cost, other: Cost) -> Cost:
