@@ -160,8 +160,8 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `stalls` are those of each core; cores beyond the last have none. `noise` is the standard
-    deviation of the logarithm of every cost, drawn for each loop turn, and `drift` that of the speed
-    of the whole machine, drawn for each run. `sync` is how long a durable log takes to have an append
+    deviation of the logarithm of short work, drawn for each loop turn (long work, being many small
+    delays, varies less), and `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have an append
     on disk.
     """
 
