@@ -26,7 +26,7 @@ from lab.engines import common
 from lab.files import whole_file
 from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
 
-PROBE, QUICK_PROBE = 4.0, 1.0  # seconds
+PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
 UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
 APPENDS = 50  # to a log on disk
 FEWEST_LATE = 5  # stalled messages from which stalls can be told

@@ -11,6 +11,7 @@ from lab.strategies import Exchange, Stream
 
 HEAD_START = 0.05  # seconds between telling the sides to start and the start
 POLL = 0.02
+REST = 0.01  # before the last command, to see what one costs when nothing else goes on
 
 
 class Outcome(NamedTuple):
@@ -50,7 +51,7 @@ class Run:
         before, begun = background.ticks(used), time.monotonic()
         mine = time.process_time()
         self.wait(start)
-        time.sleep(POLL)  # what a command costs is seen best when nothing else goes on
+        time.sleep(REST)
         results = self._stop()
         elapsed, after = time.monotonic() - begun, background.ticks(used)
         own = sum(result["cpu_seconds"] for result in results.values())
