@@ -78,7 +78,7 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", "common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
