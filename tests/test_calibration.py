@@ -77,7 +77,7 @@ def test_identified_parameters_are_recovered_and_the_others_named(recovered: dic
     sure = [name for name, of in found.items() if of["identified"]]
     assert sure
     errors = {name: abs(found[name]["value"] / TRUTH[name] - 1) for name in sure}
-    assert np.median(list(errors.values())) < IDENTIFIED_WITHIN
+    assert np.median(list(errors.values())) < 0.7 * IDENTIFIED_WITHIN
     near = [name for name, error in errors.items() if error < IDENTIFIED_WITHIN]
     assert len(near) >= 0.6 * len(sure), errors  # not all: the search stops in a flat valley
     text = "\n".join(cal.described(recovered))
@@ -106,7 +106,7 @@ def test_a_parameter_changes_only_runs_that_it_matters_for(name: str) -> None:
     """What `matters` leaves out of the Jacobian is zero indeed."""
     moved = physics_of({**TRUTH, name: TRUTH[name] * 2})
     left_out = [s for s in plan.scenarios(quick=True) if not parameters.matters(name, s)]
-    if name in ("byte", "record", "shared"):
+    if name in ("byte", "record"):
         left_out = []  # these matter a little everywhere
     for scenario in left_out:
         assert measured(scenario, 0, moved).figures == measured(scenario, 0).figures
@@ -226,19 +226,17 @@ def test_stalls_that_are_too_brief_to_be_told_are_not_made_up() -> None:
 
 def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:
     calm = Scenario(
-        workload=Workload(arrivals=Poisson(rate=1_500), duration=4), strategies=[WebSocketPush()]
+        workload=Workload(arrivals=Poisson(rate=1_500), duration=2), strategies=[WebSocketPush()]
     )
     for core, side in enumerate(runs.WAITS):
         stalls = [Stalls(), Stalls()]
-        stalls[core] = Stalls(
-            rate=10, mean=0.0015
-        )  # a longer one ends in a burst that waits elsewhere
+        stalls[core] = Stalls(rate=10, mean=0.003)
         stalling = physics_of(TRUTH, Fixed(stalls=tuple(stalls)))
         found = measured(calm, 0, stalling).late
         assert set(found) == set(runs.WAITS)
         assert len(found[side].over) > 5
         others = [late for other, late in found.items() if other != side]
-        assert all(len(late.over) < len(found[side].over) / 10 for late in others)
+        assert all(len(late.over) < len(found[side].over) / 5 for late in others)
     busy = Scenario(
         workload=Workload(arrivals=Poisson(rate=50_000), duration=0.1), strategies=[WebSocketPush()]
     )

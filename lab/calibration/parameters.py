@@ -13,54 +13,54 @@ LOOP = (*LOOP_WORK, "slack", "drowsy", "habit")
 SHARES = ("residue", "shared", "displaced", "common")  # each fitted as what it is to the rest
 COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
-    "wake_up": 3.9e-6,
-    "rouse": 5.8e-6,
-    "iteration": 4.6e-6,
-    "timer": 18e-6,
+    "wake_up": 4.8e-6,
+    "rouse": 6.2e-6,
+    "iteration": 3.9e-6,
+    "timer": 19e-6,
     "slack": 1e-3,  # of the sleep before a timer: what Linux allows itself in select()
     "begin": 1.6e-6,
-    "begin_next": 0.63e-6,
-    "finish": 6.6e-6,
-    "sleep": 23e-6,
-    "drowsy": 3.6,
-    **dict(zip(COLD, (0.13, 0.74, 1, 4.5, 3.7, 1.1, 1.6), strict=True)),
-    "habit": 3.7e-3,
-    "residue": 0.14,  # to 1, of the cold that outlives the time awake to what does not
-    "shared": 0.6,  # to 1, of the cold that is the core's to that which is the loop's own
-    "displaced": 0.12,  # to 1, of the cold that other work on the core can bring to what it cannot
-    "common": 0.57,  # to 1, of the cold of a message's code that another's warms to the rest
-    "hop": 35e-6,
-    "noise": 0.24,
-    "stream_step": 1.4e-6,
-    "send": 7.8e-6,
+    "begin_next": 0.75e-6,
+    "finish": 6.1e-6,
+    "sleep": 27e-6,
+    "drowsy": 3.8,
+    **dict(zip(COLD, (0.086, 0.63, 0.78, 2.7, 3.7, 1.8, 1.6), strict=True)),
+    "habit": 6e-3,
+    "residue": 0.16,  # to 1, of the cold that outlives the time awake to what does not
+    "shared": 0.67,  # to 1, of the cold that is the core's to that which is the loop's own
+    "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
+    "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
+    "hop": 34e-6,
+    "noise": 0.38,
+    "stream_step": 0.98e-6,
+    "send": 7.5e-6,
     "write": 12e-6,
-    "receive": 1e-6,
-    "read": 3.8e-6,
-    "http_step": 3.2e-6,
-    "request": 73e-6,
-    "request_after": 20e-6,
+    "receive": 0.62e-6,
+    "read": 3.5e-6,
+    "http_step": 3.6e-6,
+    "request": 68e-6,
+    "request_after": 13e-6,
     "serve": 31e-6,
-    "reply": 38e-6,
-    "reply_after": 4.8e-6,
-    "response": 14e-6,
-    "resume": 5.3e-6,
-    "client": 83e-6,
+    "reply": 34e-6,
+    "reply_after": 5.1e-6,
+    "response": 16e-6,
+    "resume": 6.3e-6,
+    "client": 100e-6,
     "server": 45e-6,
-    "close": 68e-6,
-    "connection_cold": 0.13,
-    "http_cold": 0.48,
-    "answer_cold": 0.66,
-    "call_step": 5.3e-6,
-    "call_ask": 0.51e-6,
-    "call": 5.6e-6,
-    "call_record": 0.36e-6,
-    "call_rouse": 12e-6,
-    "call_turn": 0.98e-6,
-    "call_finish": 6.2e-6,
-    "call_sleep": 16e-6,
-    "call_cold": 0.75,
-    "record": 1.8e-6,
-    "byte": 0.43e-9,
+    "close": 50e-6,
+    "connection_cold": 0.15,
+    "http_cold": 0.75,
+    "answer_cold": 0.5,
+    "call_step": 5.2e-6,
+    "call_ask": 0.5e-6,
+    "call": 5.7e-6,
+    "call_record": 0.42e-6,
+    "call_rouse": 9.9e-6,
+    "call_turn": 0.78e-6,
+    "call_finish": 4e-6,
+    "call_sleep": 9.9e-6,
+    "call_cold": 0.86,
+    "record": 1.9e-6,
+    "byte": 0.54e-9,
 }
 REACH = 50.0
 ASK, ANSWER = ("request", "serve"), ("reply", "response")
@@ -78,7 +78,7 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"shared", "common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
