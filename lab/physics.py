@@ -112,7 +112,8 @@ class ExchangeCosts(Description):
 class ConnectionCosts(Description):
     """What a new connection adds to a request, on either side, and to have it closed, on each.
 
-    One that is kept alive is opened by the first request. A cold loop adds `cold` times as much to this as to other work.
+    One that is kept alive is opened by the first request. A cold loop adds `cold` times as much to this
+    as to other work.
     """
 
     client: Seconds = 0.0
@@ -161,8 +162,8 @@ class Physics(Description):
 
     `stalls` are those of each core; cores beyond the last have none. `noise` is the standard
     deviation of the logarithm of short work, drawn for each loop turn (long work, being many small
-    delays, varies less), and `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have an append
-    on disk.
+    delays, varies less), and `drift` that of the speed of the whole machine, drawn for each run. `sync`
+    is how long a durable log takes to have an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()

@@ -41,6 +41,7 @@ FATES = {
 }
 LUCK_STREAM = 5  # of the seed; the workload and the simulation use those before
 QUIET = 0.25  # seconds
+HEAD_START = 0.05  # seconds between telling the sides to start, when all is ready, and the start
 
 
 class MeasurementError(RuntimeError):

@@ -64,7 +64,7 @@ class Goal:
 
 
 def goals(rows: Sequence[Row], costs: Sequence[Cost]) -> list[Goal]:
-    """Return all goals. Held-out points count, p50, p90 and p99 only."""
+    """Return all goals. Held-out points count, p50, p90 and p99 only, and costs of pinned runs."""
     rows = [row for row in rows if row.quantile in PROMISED and row.place.held_out]
     costs = [cost for cost in costs if cost.place.held_out and cost.place.pinned]
     groups = (_protocol, _closeness, _against_noise, _against_baselines)

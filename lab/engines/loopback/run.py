@@ -4,12 +4,12 @@ import time
 from typing import Any, NamedTuple
 
 from lab.engines import common
+from lab.engines.common import HEAD_START
 from lab.engines.loopback import background, settings
 from lab.engines.loopback.job import INGEST, Job, Links, Ports, delivery
 from lab.engines.loopback.processes import ANSWER_DEADLINE, Processes
 from lab.strategies import Exchange, Stream
 
-HEAD_START = 0.05  # seconds between telling the sides to start and the start
 POLL = 0.02
 REST = 0.01  # before the last command, to see what one costs when nothing else goes on
 

@@ -115,7 +115,7 @@ class Connection:
         if not self.is_open:
             return
         self.is_open = False
-        self.there.opened_by_use()
+        self.there.shut()
         at = now + self.there.delay
         if self.kind == "push":
             for delivery in list(self.pushed.values()):

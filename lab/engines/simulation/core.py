@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lab.engines.common import HEAD_START
 from lab.engines.simulation.cold import SECOND
 from lab.physics import Stalls
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lab.engines.simulation.loop import EventLoop
 
 NEVER = 2**62
-PREPARED = -50_000_000  # when all is ready for the run to begin: its loops have slept since
+PREPARED = -int(HEAD_START * SECOND)  # when all is ready for a run: its loops have slept since
 
 
 class Claim:

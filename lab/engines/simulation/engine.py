@@ -151,7 +151,8 @@ class Simulation:
         consumer.inlet = self._link(self.broker, consumer, index, wire)
         if isinstance(wire, Exchange) and wire.keep_alive:
             asking = consumer.inlet if wire.server == "consumer" else consumer.broker
-            asking.opened_by_use(opening(self.physics))
+            asking.opening = opening(self.physics)
+            asking.shut()
         self.broker.consumers.append(consumer.inlet)
         self.consumers.append(consumer)
         if common.polls(wire):

@@ -74,12 +74,11 @@ class Link:
         self.written = -1  # when the turn began in which the sender last wrote
         self.gated = True  # whether the receiver may not want to read
         self.connection: Connection | None = None  # only where faults are to come
-        self.opening: tuple[Charge, Charge] = NOTHING, NOTHING
-        self.to_open = self.to_accept = NOTHING  # what the next message costs both ends besides
+        self.opening: tuple[Charge, Charge] = NOTHING, NOTHING  # what that costs either end
+        self.to_open, self.to_accept = self.opening  # what it costs with the next message
 
-    def opened_by_use(self, opening: tuple[Charge, Charge] | None = None) -> None:
-        """Have the next message open the connection; `opening` is what that costs either end."""
-        self.opening = opening or self.opening
+    def shut(self) -> None:
+        """Have the next message open the connection first."""
         self.to_open, self.to_accept = self.opening
 
     def open(self, now: int) -> int:
