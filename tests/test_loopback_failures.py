@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import cast
@@ -13,7 +12,7 @@ from servers import on_loop, serving
 
 from lab import LongPoll, Periodic, Scenario, ShortPoll, Webhook, WebSocketPush, Workload, simulate
 from lab.engines.common import MeasurementError
-from lab.engines.loopback import Session, settings
+from lab.engines.loopback import Session, run, settings
 from lab.engines.loopback.actor import Actor
 from lab.engines.loopback.outlet import Outlet
 from lab.messages import Blocked, Deliver, Message
@@ -110,16 +109,15 @@ def test_a_role_that_breaks_is_reported_with_its_side(session: Session) -> None:
     assert not session.processes, "what state they are in is not known"
 
 
-def test_a_side_that_is_killed_is_reported(session: Session) -> None:
+def test_a_side_that_is_killed_is_reported(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert delivers(session)
     broker = session.processes[list(session.pipes).index("broker")]
-    killer = threading.Timer(0.3, os.kill, (broker.pid, signal.SIGKILL))
-    killer.start()
+    monkeypatch.setattr(run, "sleep_until", lambda _: os.kill(broker.pid, signal.SIGKILL))
     strategy = LongPoll()
-    long = WORKLOAD.model_copy(update={"duration": 1.0})
     with pytest.raises(MeasurementError, match="the process ended"):
-        session.measure(scenario(strategy, long), strategy)
-    killer.join()
+        session.measure(scenario(strategy), strategy)
     assert not session.processes
 
 
