@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lab import (
     LongPoll,
     Poisson,
     Scenario,
+    ShortPoll,
     Webhook,
     WebSocketPush,
     Workload,
@@ -22,6 +24,7 @@ from lab.calibration import fit, learning, parameters, plan, runs
 from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
 from lab.physics import SCHEMA, Physics, Stalls, load, reference
+from lab.strategies import Strategy
 
 RNG = np.random.default_rng(5)
 TRUTH = {name: value * math.exp(RNG.uniform(-0.3, 0.3)) for name, value in START.items()}
@@ -99,6 +102,29 @@ def test_the_ensemble_surrounds_what_was_found(recovered: dict) -> None:
     assert len(members) == fit.MEMBERS
     wake_ups = [member.loop.wake_up for member in members]
     assert min(wake_ups) < values["wake_up"]["value"] < max(wake_ups)
+
+
+class Here:
+    """Workers that are this very process."""
+
+    def map(self, task: Callable, tasks: list, chunksize: int) -> Iterator:
+        return map(task, tasks)
+
+
+def test_the_search_starts_at_the_speed_of_the_machine() -> None:
+    slow = physics_of(START).slower(3.0)
+    alike = fit.points([measured(s, 0, slow) for s in plan.scenarios(quick=True)])
+    points = [fit._point(each, fit.QUICK) for each in alike]
+    fit._start(points)
+    search = fit.Search(alike, points, Fixed(), Here())
+    before = search.start.copy()
+    search.keep_pace()
+    times = dict(zip(START, np.exp(search.start - before), strict=True))
+    assert times["send"] == pytest.approx(3.0, rel=0.15)
+    work = {name for name, of in times.items() if of == times["send"]}
+    assert {"wake_up", "hop", "client", "byte"} <= work
+    assert all(times[name] == 1.0 for name in START if name not in work)
+    assert not work & {"habit", "noise", "slack", "common", "http_cold", "cold_1_ms"}
 
 
 @pytest.mark.parametrize("name", START)
@@ -218,10 +244,32 @@ def test_stalls_are_told_from_messages_sent_late() -> None:
 
 def test_stalls_that_are_too_brief_to_be_told_are_not_made_up() -> None:
     """Twenty of a thousand messages late by 0.05 ms over the limit are not 1,500 stalls a second."""
-    late = runs.Late((0.00005,) * 20, 1000)
-    found = learning._stalls(rounds("source", [late] * 3), "source")
-    assert found.mean == runs.LATE
-    assert found.rate == pytest.approx(0.02 * math.e / runs.LATE, rel=0.01)
+    for excess, told in ((0.00005, False), (1.1 * runs.LATE, True)):
+        late = runs.Late((excess,) * 20, 1000)
+        found = learning._stalls(rounds("source", [late] * 3), "source")
+        assert (found != Stalls()) is told
+
+
+def test_what_is_late_is_later_than_the_ordinary_waits_of_a_run() -> None:
+    """Of exponential waits few are four times as late as nine in ten; from longer ones none is told."""
+    waits = np.random.default_rng(1).exponential(0.2e-3, 10_000)
+    found = runs._late(waits)
+    assert found is not None
+    assert found.limit == pytest.approx(4 * 0.2e-3 * math.log(5), rel=0.05)
+    assert len(found.over) < 0.002 * len(waits)
+    stalled = runs._late(np.append(waits, [0.004] * 50))
+    assert stalled is not None
+    assert len(stalled.over) >= 50
+    assert runs._late(2 * waits) is None
+
+
+@pytest.mark.parametrize("strategy", [WebSocketPush(batch_size=20), ShortPoll(interval=0.05)])
+def test_lateness_is_not_told_where_messages_come_together(strategy: Strategy) -> None:
+    """The work on a batch makes others wait, which is no stall."""
+    workload = Workload(arrivals=Poisson(rate=300), duration=0.5)
+    assert measured(Scenario(workload=workload, strategies=[strategy]), 0).late == {}
+    single = Scenario(workload=workload, strategies=[WebSocketPush()])
+    assert measured(single, 0).late
 
 
 def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:

@@ -115,26 +115,28 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
 def _stalls(samples: Sequence[Sample], side: str) -> Stalls:
     """Return how many stalls a second the core of a side has, and their mean, from late messages.
 
-    A message is later than `LATE` with probability rate x mean x exp(-LATE / mean), if stalls come
-    at random and last exponentially; the excess over `LATE` is then `mean` on average. Stalls of a
-    shorter mean could not be told: most would be briefer than what is looked at. They come in swarms,
-    so that the share of late messages is the median of those in each round of runs.
+    A message is later than a limit with probability rate x mean x exp(-limit / mean), if stalls come
+    at random and last exponentially; the excess over the limit is then `mean` on average. If that is
+    less than `LATE`, stalls cannot be told from other waits, and there are none. They come in swarms,
+    so that the rate is that of all rounds of runs but the one that has most.
     """
     rounds: dict[int, list[Late]] = {}
     for sample in samples:
         if side in sample.late:
             rounds.setdefault(sample.replication, []).append(sample.late[side])
     over = [excess for some in rounds.values() for late in some for excess in late.over]
-    if len(over) < FEWEST_LATE:
+    if len(over) < FEWEST_LATE or np.mean(over) < LATE:
         return Stalls()
-    share = np.median([_share(some) for some in rounds.values()])
-    mean = max(LATE, float(np.mean(over)))
-    rate = share / (mean * math.exp(-LATE / mean))
+    mean = float(np.mean(over))
+    rates = sorted(_rate(some, mean) for some in rounds.values())
+    rate = float(np.mean(rates[:-1] or rates))
     return Stalls(rate=float(f"{rate:.4g}"), mean=float(f"{mean:.4g}"))
 
 
-def _share(some: Sequence[Late]) -> float:
-    return sum(len(late.over) for late in some) / sum(late.among for late in some)
+def _rate(some: Sequence[Late], mean: float) -> float:
+    """Return the rate of stalls of that mean at which as many messages of a round are late."""
+    expected = sum(late.among * mean * math.exp(-late.limit / mean) for late in some)
+    return sum(len(late.over) for late in some) / expected
 
 
 def _drift(samples: Sequence[Sample]) -> float:

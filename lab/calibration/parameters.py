@@ -62,6 +62,8 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "record": 1.9e-6,
     "byte": 0.54e-9,
 }
+RATIOS = {"slack", "drowsy", "noise", *COLD, *SHARES} | {k for k in START if k.endswith("_cold")}
+WORK = [name not in RATIOS | {"habit"} for name in START]  # whether it follows the machine's speed
 REACH = 50.0
 ASK, ANSWER = ("request", "serve"), ("reply", "response")
 EXCHANGE = {*ASK, *ANSWER, "request_after", "reply_after", "http_cold", "answer_cold", "http_step"}

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from lab.calibration import plan
 from lab.calibration.figures import Figures, figures
-from lab.compare import Progress, silent
+from lab.compare import Progress, silent, unbatched
 from lab.machine import disturbed
 from lab.scenario import Scenario
 from lab.trace import Trace
 
-LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall
-ORDINARY = 0.1e-3  # nine in ten wait at most so much over the median, or late ones are not stalled
+LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall, at least
+ORDINARY = 0.5e-3  # seconds over the median that nine in ten wait at most, or stalls cannot be told
+TIMES = 4  # what is called a stall is also so many times as late as these nine
 BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
 WAITS = {
@@ -25,10 +26,11 @@ WAITS = {
 
 
 class Late(NamedTuple):
-    """Seconds over `LATE` that each message had to wait which a stall kept waiting, `among` so many."""
+    """Seconds over `limit` that each message had to wait which a stall kept waiting, `among` so many."""
 
     over: tuple[float, ...]
     among: int
+    limit: float = LATE
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,14 @@ class Sample:
 def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:
     """Return what calibration keeps of a measured run."""
     background = trace.manifest.get("background")
-    late = {} if disturbed(background) else _lateness(trace)
+    late = {} if _together(scenario) else _lateness(trace)  # stalls may be what disturbs a run
     return Sample(scenario, replication, figures(trace), background, late)
+
+
+def _together(scenario: Scenario) -> bool:
+    """Say whether several messages come at once, so that the work on them makes others wait."""
+    strategy = scenario.strategies[0]
+    return bool(strategy.paced) or unbatched(scenario, strategy)[1] != strategy
 
 
 def _lateness(trace: Trace) -> dict[str, Late]:
@@ -74,8 +82,9 @@ def _late(waits: NDArray[np.float64]) -> Late | None:
     median, most = np.quantile(waits, (0.5, 0.9))
     if most - median > ORDINARY:
         return None
-    over = waits - median - LATE
-    return Late(tuple(float(f"{x:.4g}") for x in over[over > 0]), len(waits))
+    limit = max(LATE, TIMES * float(most - median))
+    over = waits - median - limit
+    return Late(tuple(float(f"{x:.4g}") for x in over[over > 0]), len(waits), limit)
 
 
 def measure(quick: bool = False, progress: Progress = silent) -> list[Sample]:
