@@ -125,6 +125,8 @@ def test_the_search_starts_at_the_speed_of_the_machine() -> None:
     assert {"wake_up", "hop", "client", "byte"} <= work
     assert all(times[name] == 1.0 for name in START if name not in work)
     assert not work & {"habit", "noise", "slack", "common", "http_cold", "cold_1_ms"}
+    scaled = {name: value * (4 if name in work else 1) for name, value in START.items()}
+    assert physics_of(scaled) == physics_of(START).slower(4)
 
 
 @pytest.mark.parametrize("name", START)
@@ -248,6 +250,8 @@ def test_stalls_that_are_too_brief_to_be_told_are_not_made_up() -> None:
         late = runs.Late((excess,) * 20, 1000)
         found = learning._stalls(rounds("source", [late] * 3), "source")
         assert (found != Stalls()) is told
+    assert found.mean == pytest.approx(excess)
+    assert found.rate == pytest.approx(0.02 * math.exp(runs.LATE / excess) / excess, rel=0.01)
 
 
 def test_what_is_late_is_later_than_the_ordinary_waits_of_a_run() -> None:

@@ -114,7 +114,13 @@ def test_a_side_that_is_killed_is_reported(
 ) -> None:
     assert delivers(session)
     broker = session.processes[list(session.pipes).index("broker")]
-    monkeypatch.setattr(run, "sleep_until", lambda _: os.kill(broker.pid, signal.SIGKILL))
+    sleep_until = run.sleep_until
+
+    def kill_half_way(end: float) -> None:
+        sleep_until(end - WORKLOAD.duration / 2)
+        os.kill(broker.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(run, "sleep_until", kill_half_way)
     strategy = LongPoll()
     with pytest.raises(MeasurementError, match="the process ended"):
         session.measure(scenario(strategy), strategy)

@@ -62,8 +62,10 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "record": 1.9e-6,
     "byte": 0.54e-9,
 }
-RATIOS = {"slack", "drowsy", "noise", *COLD, *SHARES} | {k for k in START if k.endswith("_cold")}
-WORK = [name not in RATIOS | {"habit"} for name in START]  # whether it follows the machine's speed
+NOT_WORK = {"slack", "drowsy", "habit", "noise", *COLD, *SHARES}
+WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
+    name not in NOT_WORK and not name.endswith("_cold") for name in START
+]
 REACH = 50.0
 ASK, ANSWER = ("request", "serve"), ("reply", "response")
 EXCHANGE = {*ASK, *ANSWER, "request_after", "reply_after", "http_cold", "answer_cold", "http_step"}

@@ -16,7 +16,7 @@ from lab.trace import Trace
 
 LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall, at least
 ORDINARY = 0.5e-3  # seconds over the median that nine in ten wait at most, or stalls cannot be told
-TIMES = 4  # what is called a stall is also so many times as late as these nine
+TIMES = 4  # a stall is also later, over the median, than so many times what these are
 BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
 WAITS = {

@@ -74,8 +74,8 @@ class Link:
         self.written = -1  # when the turn began in which the sender last wrote
         self.gated = True  # whether the receiver may not want to read
         self.connection: Connection | None = None  # only where faults are to come
-        self.opening: tuple[Charge, Charge] = NOTHING, NOTHING  # what that costs either end
-        self.to_open, self.to_accept = self.opening  # what it costs with the next message
+        self.opening: tuple[Charge, Charge] = NOTHING, NOTHING  # a new connection, at either end
+        self.to_open, self.to_accept = self.opening  # what of it is due with the next message
 
     def shut(self) -> None:
         """Have the next message open the connection first."""
