@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 9
+SCHEMA = 10
 SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
@@ -151,19 +151,19 @@ class LinkPhysics(Description):
 
 
 class Stalls(Description):
-    """Times when a core does nothing: `rate` a second, each `mean` seconds (exponential)."""
+    """Times when a core does nothing: `rate` a second at random, each of `length` seconds."""
 
     rate: Annotated[Number, Field(ge=0)] = 0.0
-    mean: Seconds = 0.0
+    length: Seconds = 0.0
 
 
 class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
-    `stalls` are those of each core; cores beyond the last have none. `noise` is the standard
-    deviation of the logarithm of short work, drawn for each loop turn (long work, being many small
-    delays, varies less), and `drift` that of the speed of the whole machine, drawn for each run. `sync`
-    is how long a durable log takes to have an append on disk.
+    `stalls` of each kind come on every core, on each by themselves. `noise` is the standard deviation
+    of the logarithm of short work, drawn for each loop turn; beyond a `grain` of work it grows as the
+    root, as that of many small delays does. `drift` is that of the speed of the whole machine, drawn
+    for each run. `sync` is how long a durable log takes to have an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()
@@ -173,6 +173,7 @@ class Physics(Description):
     call: CallCosts = CallCosts()
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
+    grain: Seconds = 20e-6
     stalls: tuple[Stalls, ...] = ()
     drift: Annotated[Number, Field(ge=0)] = 0.0
     sync: Seconds = 0.0
@@ -204,6 +205,7 @@ class Physics(Description):
         changes = {name: _slower(getattr(self, name), times) for name in WORK}
         own = {name: getattr(self.loop, name) * times for name in LOOP_WORK}
         changes["loop"] = self.loop.model_copy(update=own)
+        changes["grain"] = self.grain * times
         changes["link"] = self.link.model_copy(update={"hop": self.link.hop * times})
         return self.model_copy(update=changes)
 

@@ -20,7 +20,7 @@ from lab import (
     simulate,
 )
 from lab import calibration as cal
-from lab.calibration import fit, learning, parameters, plan, runs
+from lab.calibration import fit, learning, parameters, plan, runs, stalls
 from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
 from lab.physics import SCHEMA, Physics, Stalls, load, reference
@@ -121,7 +121,7 @@ def test_the_search_starts_at_the_speed_of_the_machine() -> None:
     search.keep_pace()
     times = dict(zip(START, np.exp(search.start - before), strict=True))
     assert times["send"] == pytest.approx(3.0, rel=0.15)
-    work = {name for name, of in times.items() if of == times["send"]}
+    work = {name for name, of in times.items() if of == pytest.approx(times["send"])}
     assert {"wake_up", "hop", "client", "byte"} <= work
     assert all(times[name] == 1.0 for name in START if name not in work)
     assert not work & {"habit", "noise", "slack", "common", "http_cold", "cold_1_ms"}
@@ -218,53 +218,49 @@ def test_the_gate(background: dict[str, float] | None, expected: bool) -> None:
     assert cal.disturbed(background) is expected
 
 
-def late_by_stalls(rate: float, mean: float, count: int, seed: int) -> runs.Late:
-    """Return the messages, of so many, that are late on a machine with these stalls."""
-    rng = np.random.default_rng(seed)
-    stalled = rng.random(count) < rate * mean
-    excess = rng.exponential(mean, count)[stalled] - runs.LATE
-    return runs.Late(tuple(excess[excess > 0].tolist()), count)
+def offered(rate: float, duration: float) -> Scenario:
+    workload = Workload(arrivals=Poisson(rate=rate), duration=duration)
+    return Scenario(workload=workload, strategies=[WebSocketPush()])
 
 
-def rounds(side: str, lates: list[runs.Late]) -> list[runs.Sample]:
-    return [
-        runs.Sample(plan.scenarios()[0], k, {}, late={side: late}) for k, late in enumerate(lates)
-    ]
+def test_stalls_are_told_from_late_messages() -> None:
+    planted = {0.001: 12.0, 0.004: 4.0}  # a second, by length
+    kinds = tuple(Stalls(rate=rate, length=length) for length, rate in planted.items())
+    stalling = physics_of(TRUTH, Fixed(stalls=kinds))
+    samples = [measured(offered(1_500, 5), k, stalling) for k in range(8)]
+    found = {some.length: some.rate for some in learning._stalls(samples, TRUE)}
+    for length, rate in planted.items():
+        assert found.pop(length) == pytest.approx(rate, rel=0.15)
+    lost = sum(length * rate for length, rate in planted.items())
+    assert sum(length * rate for length, rate in found.items()) < 0.1 * lost, found
+    quiet = [measured(offered(1_500, 1), 0, TRUE)]
+    assert learning._stalls(quiet, TRUE) == learning._stalls([], TRUE) == ()
 
 
-def test_stalls_are_told_from_messages_sent_late() -> None:
-    """A machine that stalls 4 times a second for 2 ms on average, and ten times as often at times."""
-    rate, mean, count = 4.0, 0.002, 100_000
-    lates = [late_by_stalls(rate, mean, count, k) for k in range(4)]
-    swarm = late_by_stalls(10 * rate, mean, count, 4)
-    for samples in (rounds("broker", lates), rounds("broker", [*lates, swarm])):
-        found = learning._stalls(samples, "broker")
-        assert found.mean == pytest.approx(mean, rel=0.1)
-        assert found.rate == pytest.approx(rate, rel=0.2)
-        assert learning._stalls(samples, "source") == learning._stalls([], "broker") == Stalls()
+def late(waits: dict[float, float]) -> stalls.Late:
+    """Return what stalls of these rates, by length, make late of a million messages."""
+    count = 1_000_000
+    shares = [sum(r * max(0, s - x) for s, r in waits.items()) for x in stalls.LIMITS]
+    return stalls.Late(*np.array([[count * share, count] for share in shares]).T)
 
 
-def test_stalls_that_are_too_brief_to_be_told_are_not_made_up() -> None:
-    """Twenty of a thousand messages late by 0.05 ms over the limit are not 1,500 stalls a second."""
-    for excess, told in ((0.00005, False), (1.1 * runs.LATE, True)):
-        late = runs.Late((excess,) * 20, 1000)
-        found = learning._stalls(rounds("source", [late] * 3), "source")
-        assert (found != Stalls()) is told
-    assert found.mean == pytest.approx(excess)
-    assert found.rate == pytest.approx(0.02 * math.exp(runs.LATE / excess) / excess, rel=0.01)
+def test_the_rate_of_stalls_of_each_length_follows_from_the_limits() -> None:
+    rates = dict(zip(stalls.LENGTHS, (4.0, 3.0, 2.0, 1.0, 0.5), strict=True))
+    found = stalls.stalls([late(rates)], [late({})])
+    assert {some.length: some.rate for some in found} == pytest.approx(rates)
+    explained = stalls.stalls([late(rates)] * 2, [late({0.002: 0.5})] * 2)
+    assert [some.rate for some in explained] == pytest.approx([4.0, 3.0, 1.5, 1.0, 0.5])
+    assert stalls.stalls([late({0.008: 0.1})], [late(rates)]) == (), "fewer than without any"
 
 
-def test_what_is_late_is_later_than_the_ordinary_waits_of_a_run() -> None:
-    """Of exponential waits few are four times as late as nine in ten; from longer ones none is told."""
-    waits = np.random.default_rng(1).exponential(0.2e-3, 10_000)
-    found = runs._late(waits)
-    assert found is not None
-    assert found.limit == pytest.approx(4 * 0.2e-3 * math.log(5), rel=0.05)
-    assert len(found.over) < 0.002 * len(waits)
-    stalled = runs._late(np.append(waits, [0.004] * 50))
-    assert stalled is not None
-    assert len(stalled.over) >= 50
-    assert runs._late(2 * waits) is None
+def test_a_limit_tells_nothing_where_other_waits_are_almost_as_long() -> None:
+    """Nine in ten exponential waits are less than 1.6 times their mean over the median."""
+    for mean, told in ((0.03e-3, 5), (0.05e-3, 4), (0.14e-3, 3), (0.28e-3, 2), (0.4e-3, 0)):
+        waits = np.random.default_rng(1).exponential(mean, 10_000)
+        assert (stalls._late(waits).among > 0).sum() == told, mean
+    found = stalls._late(np.append(np.zeros(900), [0.003] * 50))
+    assert found.beyond.tolist() == [50, 50, 50, 50, 0]
+    assert found.among.tolist() == [950] * 5
 
 
 @pytest.mark.parametrize("strategy", [WebSocketPush(batch_size=20), ShortPoll(interval=0.05)])
@@ -272,36 +268,16 @@ def test_lateness_is_not_told_where_messages_come_together(strategy: Strategy) -
     """The work on a batch makes others wait, which is no stall."""
     workload = Workload(arrivals=Poisson(rate=300), duration=0.5)
     assert measured(Scenario(workload=workload, strategies=[strategy]), 0).late == {}
-    single = Scenario(workload=workload, strategies=[WebSocketPush()])
-    assert measured(single, 0).late
+    assert measured(offered(300, 0.5), 0).late
 
 
 def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:
-    calm = Scenario(
-        workload=Workload(arrivals=Poisson(rate=1_500), duration=2), strategies=[WebSocketPush()]
-    )
-    for core, side in enumerate(runs.WAITS):
-        stalls = [Stalls(), Stalls()]
-        stalls[core] = Stalls(rate=10, mean=0.003)
-        stalling = physics_of(TRUTH, Fixed(stalls=tuple(stalls)))
-        found = measured(calm, 0, stalling).late
-        assert set(found) == set(runs.WAITS)
-        assert len(found[side].over) > 5
-        others = [late for other, late in found.items() if other != side]
-        assert all(len(late.over) < len(found[side].over) / 5 for late in others)
-    busy = Scenario(
-        workload=Workload(arrivals=Poisson(rate=50_000), duration=0.1), strategies=[WebSocketPush()]
-    )
-    few = Scenario(
-        workload=Workload(arrivals=Poisson(rate=20), duration=0.5), strategies=[WebSocketPush()]
-    )
-    half = Scenario(
-        workload=Workload(arrivals=Poisson(rate=14_000), duration=0.2), strategies=[WebSocketPush()]
-    )
-    trace = simulate(half, WebSocketPush(), stalling)
-    assert trace.counters.cpu_seconds["broker"] > runs.BUSY * trace.done.max()
-    assert "broker" not in runs.sample(half, 0, trace).late, "whose messages wait for others"
-    assert measured(busy, 0, stalling).late == measured(few, 0, stalling).late == {}
+    assert set(measured(offered(1_500, 1), 0).late) == set(stalls.WAITS)
+    half = simulate(offered(14_000, 0.2), WebSocketPush(), TRUE)
+    assert half.counters.cpu_seconds["broker"] > stalls.BUSY * half.done.max()
+    assert "broker" not in stalls.lateness(offered(14_000, 0.2), half), "messages wait for others"
+    assert measured(offered(50_000, 0.1), 0).late == {}
+    assert measured(offered(20, 0.5), 0).late == {}, "too few"
 
 
 def test_the_drift_is_that_of_runs_alike() -> None:

@@ -67,7 +67,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(10, 3, 500, 600), Effort(4, 1, 300, 150)
+FULL, QUICK = Effort(10, 2, 800, 1000), Effort(4, 1, 300, 150)
 
 
 class Point(NamedTuple):

@@ -19,17 +19,18 @@ from lab import machine
 from lab.calibration.figures import costs
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
-from lab.calibration.runs import LATE, WAITS, Late, Sample, measure, plain
+from lab.calibration.runs import Sample, measure, plain
+from lab.calibration.stalls import Late, expected, stalls
 from lab.compare import Progress, silent
 from lab.description import InvalidInput
 from lab.engines import common
+from lab.engines.simulation import simulate
 from lab.files import whole_file
 from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
 
 PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
 UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
 APPENDS = 50  # to a log on disk
-FEWEST_LATE = 5  # stalled messages from which stalls can be told
 
 
 class Direct(NamedTuple):
@@ -75,10 +76,10 @@ def learn(
     The same runs give the same contents. `origin` says where they come from.
     """
     cores = len(os.sched_getaffinity(0))
-    stalls = tuple(_stalls(samples, side) for side in WAITS)[:cores]
-    fixed = Fixed(direct.buffer, stalls, _drift(samples), direct.sync)
+    fixed = Fixed(direct.buffer, (), _drift(samples), direct.sync)
     effort = QUICK if quick else FULL
     found = fit(samples, fixed, effort, progress, workers=cores)
+    fixed = fixed._replace(stalls=_stalls(samples, physics_of(found.values, fixed).steady()))
     manifest = {
         **(origin or {}),
         "errors": found.errors,
@@ -112,31 +113,16 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _stalls(samples: Sequence[Sample], side: str) -> Stalls:
-    """Return how many stalls a second the core of a side has, and their mean, from late messages.
-
-    A message is later than a limit with probability rate x mean x exp(-limit / mean), if stalls come
-    at random and last exponentially; the excess over the limit is then `mean` on average. If that is
-    less than `LATE`, stalls cannot be told from other waits, and there are none. They come in swarms,
-    so that the rate is that of all rounds of runs but the one that has most.
-    """
-    rounds: dict[int, list[Late]] = {}
+def _stalls(samples: Sequence[Sample], physics: Physics) -> tuple[Stalls, ...]:
+    """Return the stalls of a core that explain the late messages which this physics does not."""
+    measured, simulated = list[Late](), list[Late]()
     for sample in samples:
-        if side in sample.late:
-            rounds.setdefault(sample.replication, []).append(sample.late[side])
-    over = [excess for some in rounds.values() for late in some for excess in late.over]
-    if len(over) < FEWEST_LATE or np.mean(over) < LATE:
-        return Stalls()
-    mean = float(np.mean(over))
-    rates = sorted(_rate(some, mean) for some in rounds.values())
-    rate = float(np.mean(rates[:-1] or rates))
-    return Stalls(rate=float(f"{rate:.4g}"), mean=float(f"{mean:.4g}"))
-
-
-def _rate(some: Sequence[Late], mean: float) -> float:
-    """Return the rate of stalls of that mean at which as many messages of a round are late."""
-    expected = sum(late.among * mean * math.exp(-late.limit / mean) for late in some)
-    return sum(len(late.over) for late in some) / expected
+        if sample.late:
+            scenario = sample.scenario
+            trace = simulate(scenario, scenario.strategies[0], physics, sample.replication)
+            measured += sample.late.values()
+            simulated += expected(sample.late, trace).values()
+    return stalls(measured, simulated)
 
 
 def _drift(samples: Sequence[Sample]) -> float:

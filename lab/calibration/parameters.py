@@ -31,6 +31,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
     "hop": 34e-6,
     "noise": 0.38,
+    "grain": 20e-6,
     "stream_step": 0.98e-6,
     "send": 7.5e-6,
     "write": 12e-6,
@@ -82,13 +83,13 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", "grain", *CALL} - {"common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
 
 class Fixed(NamedTuple):
-    """What is measured directly: bytes of socket buffer, stalls by core, the drift, a safe append."""
+    """What is measured directly: bytes of socket buffer, stalls, the drift, a safe append."""
 
     buffer: int = 0
     stalls: tuple[Stalls, ...] = ()
@@ -174,6 +175,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             },
             "link": {"hop": values["hop"], "buffer": fixed.buffer},
             "noise": values["noise"],
+            "grain": values["grain"],
             "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,
             "sync": fixed.sync,

@@ -2,43 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lab.calibration import plan
 from lab.calibration.figures import Figures, figures
-from lab.compare import Progress, silent, unbatched
+from lab.calibration.stalls import Late, lateness
+from lab.compare import Progress, silent
 from lab.machine import disturbed
 from lab.scenario import Scenario
 from lab.trace import Trace
-
-LATE = 0.5e-3  # seconds of lateness beyond the typical that are called a stall, at least
-ORDINARY = 0.5e-3  # seconds over the median that nine in ten wait at most, or stalls cannot be told
-TIMES = 4  # a stall is also later, over the median, than so many times what these are
-BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
-FEWEST = 20  # messages in a run
-WAITS = {
-    "source": "schedule delay",
-    "broker": "to the broker",
-}  # what a stall of each side prolongs
-
-
-class Late(NamedTuple):
-    """Seconds over `limit` that each message had to wait which a stall kept waiting, `among` so many."""
-
-    over: tuple[float, ...]
-    among: int
-    limit: float = LATE
 
 
 @dataclass(frozen=True)
 class Sample:
     """One measured run: the scenario and replication it came from, its figures by name.
 
-    `background` is what else went on (see `disturbed`). `late` are the messages that stalls of a side
-    kept waiting there, by side; without those of which the run cannot tell.
+    `background` is what else went on (see `disturbed`). `late` are messages that stalls may have kept
+    waiting, by side; those of disturbed runs, too, as that may be what disturbed them.
     """
 
     scenario: Scenario
@@ -55,36 +37,7 @@ class Sample:
 def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:
     """Return what calibration keeps of a measured run."""
     background = trace.manifest.get("background")
-    late = {} if _together(scenario) else _lateness(trace)  # stalls may be what disturbs a run
-    return Sample(scenario, replication, figures(trace), background, late)
-
-
-def _together(scenario: Scenario) -> bool:
-    """Say whether several messages come at once, so that the work on them makes others wait."""
-    strategy = scenario.strategies[0]
-    return bool(strategy.paced) or unbatched(scenario, strategy)[1] != strategy
-
-
-def _lateness(trace: Trace) -> dict[str, Late]:
-    """Return how late stalled messages were, for each side where little else makes messages wait."""
-    sides, counted, parts = trace.counters.cpu_seconds, trace.counted, trace.parts()
-    if not all(side in sides for side in WAITS) or trace.manifest["consumers"] > 1:
-        return {}
-    if counted.sum() < FEWEST:
-        return {}
-    span = float(np.nanmax(trace.done))
-    idle = [side for side in WAITS if sides[side] < BUSY * span]
-    found = {side: _late(parts[WAITS[side]][counted]) for side in idle}
-    return {side: late for side, late in found.items() if late}
-
-
-def _late(waits: NDArray[np.float64]) -> Late | None:
-    median, most = np.quantile(waits, (0.5, 0.9))
-    if most - median > ORDINARY:
-        return None
-    limit = max(LATE, TIMES * float(most - median))
-    over = waits - median - limit
-    return Late(tuple(float(f"{x:.4g}") for x in over[over > 0]), len(waits), limit)
+    return Sample(scenario, replication, figures(trace), background, lateness(scenario, trace))
 
 
 def measure(quick: bool = False, progress: Progress = silent) -> list[Sample]:

@@ -7,6 +7,7 @@ each had is counted over a busy period of the core; a loop that joins one begins
 a request and waits preempts its server when the reply wakes it, and the server goes to sleep after.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ class Core:
     of the stall.
     """
 
-    def __init__(self, stalls: Stalls, rng: np.random.Generator) -> None:
+    def __init__(self, stalls: Sequence[Stalls], rng: np.random.Generator) -> None:
         self.free_at = PREPARED
         self.ran = 0  # in all, for any loop
         self.last: EventLoop | None = None
@@ -47,6 +48,7 @@ class Core:
         self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
         self.period = 0  # how often the core has become busy
         self.stalls, self.rng = stalls, rng
+        self.stall_rate = sum(some.rate for some in stalls)
         self.stall_at = self._gap()
         self.stall_until = 0
 
@@ -104,10 +106,18 @@ class Core:
     def stall(self, now: int) -> int:
         """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""
         while self.stall_at <= now:
-            self.stall_until = self.stall_at + int(self.rng.exponential(self.stalls.mean) * SECOND)
+            self.stall_until = self.stall_at + self._length()
             self.stall_at = self.stall_until + self._gap()
         return max(0, self.stall_until - now)
 
+    def _length(self) -> int:
+        chosen = self.rng.random() * self.stall_rate
+        for some in self.stalls[:-1]:
+            chosen -= some.rate
+            if chosen < 0:
+                return int(some.length * SECOND)
+        return int(self.stalls[-1].length * SECOND)
+
     def _gap(self) -> int:
-        rate = self.stalls.rate
+        rate = self.stall_rate
         return int(self.rng.exponential(1 / rate) * SECOND) if rate else NEVER

@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, repeat
 
 import numpy as np
 import simpy
@@ -26,7 +25,7 @@ from lab.engines.simulation.record import Record
 from lab.engines.simulation.trouble import Trouble
 from lab.faults import SlowConsumer
 from lab.messages import Accepted, Assigned, Deliver, Fetch, Publish, Records
-from lab.physics import Physics, Stalls
+from lab.physics import Physics
 from lab.roles import Log, Producer
 from lab.roles.partition import ranges
 from lab.scenario import Scenario
@@ -177,8 +176,7 @@ class Simulation:
             self.workload.seed, spawn_key=(self.replication, NOISE_STREAM)
         ).spawn(len(sides) + self.physics.cores)
         draws = [np.random.default_rng(seed) for seed in seeds]
-        stalls = chain(self.physics.stalls, repeat(Stalls()))
-        cores = [Core(some, rng) for some, rng in zip(stalls, draws[len(sides) :], strict=False)]
+        cores = [Core(self.physics.stalls, rng) for rng in draws[len(sides) :]]
         return {
             side: EventLoop(self.env, rank, cores[self.physics.core_of(side)], self.physics, rng)
             for rank, (side, rng) in enumerate(zip(sides, draws, strict=False), start=1)

@@ -26,9 +26,6 @@ from lab.physics import Physics
 
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
 DRAWS = 4096
-GRAIN = (
-    20_000.0  # nanoseconds of work from which on noise grows as its root: many small delays add up
-)
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
@@ -120,8 +117,8 @@ class EventLoop:
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise)
-        self.stalls = bool(core.stalls.rate)
-        self.noise = Noise(physics, rng)
+        self.stalls = bool(core.stall_rate)
+        self.noise, self.grain = Noise(physics, rng), physics.grain * SECOND
         self.luck = self.noise.draw()  # the factor of the next wake-up
         self.agenda: list[Entry] = []
         self.planned = [NEVER]  # when turns are scheduled, as a heap
@@ -246,8 +243,8 @@ class EventLoop:
                 cold *= self.apart
             self.warm |= code
             work += cold * self.cold.of(code)
-        if work > GRAIN:
-            return now + int(work + (self.factor - 1.0) * sqrt(work * GRAIN))
+        if work > self.grain:
+            return now + int(work + (self.factor - 1.0) * sqrt(work * self.grain))
         return now + int(work * self.factor)
 
     def _wake(self) -> None:
