@@ -129,6 +129,19 @@ def test_the_search_starts_at_the_speed_of_the_machine() -> None:
     assert physics_of(scaled) == physics_of(START).slower(4)
 
 
+def test_throughput_in_overload_is_no_outlier() -> None:
+    points = [fit._point(each, fit.QUICK) for each in fit.points(some())]
+    search = fit.Search([], points, Fixed(), Here())
+    throughput = search.kinds == THROUGHPUT
+    assert 0 < throughput.sum() < len(throughput)
+    far = np.full(len(throughput), 4 * fit.OUTLIER)
+    counts = search.trust(far)
+    assert (counts[throughput] == 1).all()
+    assert counts[~throughput] == pytest.approx(1 / math.sqrt(17))
+    slope = (search.cost(far * 1.001, search.start) - search.cost(far, search.start)) / 0.001
+    assert slope == pytest.approx(2 * (counts * far**2).sum(), rel=0.01)
+
+
 @pytest.mark.parametrize("name", START)
 def test_a_parameter_changes_only_runs_that_it_matters_for(name: str) -> None:
     """What `matters` leaves out of the Jacobian is zero indeed."""
@@ -196,6 +209,7 @@ def test_throughput_is_fitted_in_overload_only_and_there_in_full() -> None:
         shortened = point.scenario.workload.duration < workload.duration
         expected = rate * workload.duration
         assert shortened is (expected > fit.QUICK.most and not overloaded)
+        assert not overloaded or len(fit._point(alike * 3, fit.QUICK).replications) == 3
 
 
 def test_quantiles_leave_out_disturbed_runs_unless_too_few_are_left() -> None:

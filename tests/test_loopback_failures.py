@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,6 +16,7 @@ from lab.engines.common import MeasurementError
 from lab.engines.loopback import Session, run, settings
 from lab.engines.loopback.actor import Actor
 from lab.engines.loopback.outlet import Outlet
+from lab.engines.loopback.processes import Process, Processes
 from lab.messages import Blocked, Deliver, Message
 from lab.physics import IDEAL
 from lab.roles import Poller, PushConsumer
@@ -125,6 +127,19 @@ def test_a_side_that_is_killed_is_reported(
     with pytest.raises(MeasurementError, match="the process ended"):
         session.measure(scenario(strategy), strategy)
     assert not session.processes
+
+
+def test_the_side_that_ended_is_named_not_one_that_fails_for_want_of_it() -> None:
+    refused = SimpleNamespace(closed=False, poll=bool, recv=lambda: OSError("connection refused"))
+    running = SimpleNamespace(is_alive=lambda: True)
+    ended = SimpleNamespace(is_alive=lambda: False, join=lambda _: None, exitcode=-9)
+    processes = Processes()
+    processes.sides["source"] = Process(running, cast(Connection, refused))
+    with pytest.raises(MeasurementError, match="^source: connection refused$"):
+        processes.answer("source")
+    processes.sides["broker"] = Process(ended, cast(Connection, SimpleNamespace(closed=False)))
+    with pytest.raises(MeasurementError, match="^broker: the process ended$"):
+        processes.answer("source")
 
 
 def test_closing_a_session_lets_its_processes_end_by_themselves(session: Session) -> None:

@@ -40,7 +40,7 @@ WHOLE = 2.0  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 SELDOM = 0.2  # wake-ups a message below which they are too few to tell
 SMALL = 0.05  # of the median latency: parts shorter than this count less and less
-OUTLIER = 0.15  # residuals beyond this count less and less
+OUTLIER = 0.15  # residuals beyond this count less and less, but for throughput's, which is steady
 PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
 STEP = 0.15  # of finite differences, in the logarithm
@@ -50,6 +50,7 @@ FIRST = 0.01  # damping with a Jacobian just found
 FAILURES = 3  # in a row to find a better place, after which the search ends
 GOOD_ENOUGH = 0.001  # the share of the cost that one more step must win
 SLOW = 0.06  # the same, or else the Jacobian is found anew
+CHAOTIC = 3  # runs of an overloaded point, at least: chance decides how many messages share a turn
 MEMBERS = 16
 SEED = 7
 
@@ -103,10 +104,11 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     workload = scenario.workload
     rate = workload.arrivals.mean_rate
     expected = rate * (workload.duration - workload.warm_up)
-    if expected > effort.most and not _overloaded(scenario, target):
+    overloaded = _overloaded(scenario, target)
+    if expected > effort.most and not overloaded:
         shorter = {"duration": workload.warm_up + effort.most / rate}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
-    repeats = math.ceil(effort.fewest / expected)
+    repeats = max(CHAOTIC if overloaded else 1, math.ceil(effort.fewest / expected))
     return Point(
         scenario,
         tuple(s.replication for s in alike[:repeats]),
@@ -193,6 +195,7 @@ class Search:
         self.workers = workers
         self.names = list(START)
         self.start = np.log(list(START.values()))
+        self.kinds = np.array([kind(name) for p in points for name in p.weights])
         self.ends = np.cumsum([len(p.weights) for p in self.points])
 
     def values(self, at: Vector) -> dict[str, float]:
@@ -234,11 +237,16 @@ class Search:
 
     def cost(self, residuals: Vector, at: Vector) -> float:
         robust = 2 * OUTLIER**2 * (np.sqrt(1 + (residuals / OUTLIER) ** 2) - 1)
-        return float(robust.sum() + PULL * (((at - self.start) / SPREAD) ** 2).sum())
+        losses = np.where(self.kinds == THROUGHPUT, residuals**2, robust)
+        return float(losses.sum() + PULL * (((at - self.start) / SPREAD) ** 2).sum())
+
+    def trust(self, residuals: Vector) -> Vector:
+        """Return what each residual counts, as a share: outliers little."""
+        return np.where(self.kinds == THROUGHPUT, 1, 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2))
 
     def normal(self, jacobian: Vector, residuals: Vector, at: Vector) -> tuple[Vector, Vector]:
         """Return the matrix and the gradient of the normal equations."""
-        weights = 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2)
+        weights = self.trust(residuals)
         pull = PULL / SPREAD**2
         matrix = jacobian.T @ (weights[:, None] * jacobian) + pull * np.eye(len(at))
         return matrix, jacobian.T @ (weights * residuals) + pull * (at - self.start)
@@ -282,10 +290,9 @@ class Search:
 
         All work takes longer by the median ratio of CPU seconds, measured to simulated.
         """
-        kinds = [kind(name) for point in self.points for name in point.weights]
         weights = [weight for point in self.points for weight in point.weights.values()]
         missing = -self.everywhere([self.start])[0] / weights
-        self.start[WORK] += np.median(missing[np.array(kinds) == "cpu"])
+        self.start[WORK] += np.median(missing[self.kinds == "cpu"])
 
     def _moved(self, at: Vector, matrix: Vector, gradient: Vector, damping: float) -> Vector:
         move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
@@ -296,7 +303,7 @@ class Search:
         """Return `MEMBERS` other places as likely: runs redrawn, misfits with a sign redrawn."""
         rng = np.random.default_rng(SEED)
         matrix, _ = self.normal(jacobian, here, at)
-        weights = 1 / np.sqrt(1 + (here / OUTLIER) ** 2)
+        weights = self.trust(here)
         members = []
         for _ in range(MEMBERS):
             change = np.concatenate([self._redrawn(i, rng) for i in range(len(self.points))])

@@ -154,13 +154,20 @@ class Processes:
     def _receive(self, name: str, pipe: Connection) -> Any:
         try:
             if not pipe.poll(ANSWER_DEADLINE):
-                raise common.MeasurementError(f"{name}: no answer for {ANSWER_DEADLINE:g} s")
+                raise self._failed(name, f"no answer for {ANSWER_DEADLINE:g} s")
             answer = pipe.recv()
         except (EOFError, OSError):
             raise common.MeasurementError(f"{name}: {self._end_of(name)}") from None
         if isinstance(answer, Exception):
-            raise common.MeasurementError(f"{name}: {answer}") from answer
+            raise self._failed(name, str(answer)) from answer
         return answer
+
+    def _failed(self, name: str, why: str) -> common.MeasurementError:
+        """Return the error of a side that failed, or rather that of one that ended and is its cause."""
+        for other, its in self.sides.items():
+            if not its.pipe.closed and not its.process.is_alive():
+                name, why = other, self._end_of(other)
+        return common.MeasurementError(f"{name}: {why}")
 
     def _end_of(self, name: str) -> str:
         """Say why the process of a side is no longer there, as far as its exit status tells."""
