@@ -68,7 +68,7 @@ class Effort(NamedTuple):
     fewest: int
 
 
-FULL, QUICK = Effort(10, 2, 800, 1000), Effort(4, 1, 300, 150)
+FULL, QUICK = Effort(10, 3, 600, 700), Effort(4, 1, 300, 150)
 
 
 class Point(NamedTuple):

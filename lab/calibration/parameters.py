@@ -31,7 +31,6 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
     "hop": 34e-6,
     "noise": 0.38,
-    "grain": 20e-6,
     "stream_step": 0.98e-6,
     "send": 7.5e-6,
     "write": 12e-6,
@@ -62,6 +61,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "call_cold": 0.86,
     "record": 1.9e-6,
     "byte": 0.54e-9,
+    "grain": 20e-6,
 }
 NOT_WORK = {"slack", "drowsy", "habit", "noise", *COLD, *SHARES}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
