@@ -129,19 +129,6 @@ def test_the_search_starts_at_the_speed_of_the_machine() -> None:
     assert physics_of(scaled) == physics_of(START).slower(4)
 
 
-def test_throughput_in_overload_is_no_outlier() -> None:
-    points = [fit._point(each, fit.QUICK) for each in fit.points(some())]
-    search = fit.Search([], points, Fixed(), Here())
-    throughput = search.kinds == THROUGHPUT
-    assert 0 < throughput.sum() < len(throughput)
-    far = np.full(len(throughput), 4 * fit.OUTLIER)
-    counts = search.trust(far)
-    assert (counts[throughput] == 1).all()
-    assert counts[~throughput] == pytest.approx(1 / math.sqrt(17))
-    slope = (search.cost(far * 1.001, search.start) - search.cost(far, search.start)) / 0.001
-    assert slope == pytest.approx(2 * (counts * far**2).sum(), rel=0.01)
-
-
 @pytest.mark.parametrize("name", START)
 def test_a_parameter_changes_only_runs_that_it_matters_for(name: str) -> None:
     """What `matters` leaves out of the Jacobian is zero indeed."""

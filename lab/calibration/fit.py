@@ -40,7 +40,7 @@ WHOLE = 2.0  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 SELDOM = 0.2  # wake-ups a message below which they are too few to tell
 SMALL = 0.05  # of the median latency: parts shorter than this count less and less
-OUTLIER = 0.15  # residuals beyond this count less and less, but for throughput's, which is steady
+OUTLIER = 0.15  # residuals beyond this count less and less
 PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
 STEP = 0.15  # of finite differences, in the logarithm
@@ -237,16 +237,11 @@ class Search:
 
     def cost(self, residuals: Vector, at: Vector) -> float:
         robust = 2 * OUTLIER**2 * (np.sqrt(1 + (residuals / OUTLIER) ** 2) - 1)
-        losses = np.where(self.kinds == THROUGHPUT, residuals**2, robust)
-        return float(losses.sum() + PULL * (((at - self.start) / SPREAD) ** 2).sum())
-
-    def trust(self, residuals: Vector) -> Vector:
-        """Return what each residual counts, as a share: outliers little."""
-        return np.where(self.kinds == THROUGHPUT, 1, 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2))
+        return float(robust.sum() + PULL * (((at - self.start) / SPREAD) ** 2).sum())
 
     def normal(self, jacobian: Vector, residuals: Vector, at: Vector) -> tuple[Vector, Vector]:
         """Return the matrix and the gradient of the normal equations."""
-        weights = self.trust(residuals)
+        weights = 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2)
         pull = PULL / SPREAD**2
         matrix = jacobian.T @ (weights[:, None] * jacobian) + pull * np.eye(len(at))
         return matrix, jacobian.T @ (weights * residuals) + pull * (at - self.start)
@@ -303,7 +298,7 @@ class Search:
         """Return `MEMBERS` other places as likely: runs redrawn, misfits with a sign redrawn."""
         rng = np.random.default_rng(SEED)
         matrix, _ = self.normal(jacobian, here, at)
-        weights = self.trust(here)
+        weights = 1 / np.sqrt(1 + (here / OUTLIER) ** 2)
         members = []
         for _ in range(MEMBERS):
             change = np.concatenate([self._redrawn(i, rng) for i in range(len(self.points))])
