@@ -195,7 +195,6 @@ class Search:
         self.workers = workers
         self.names = list(START)
         self.start = np.log(list(START.values()))
-        self.kinds = np.array([kind(name) for p in points for name in p.weights])
         self.ends = np.cumsum([len(p.weights) for p in self.points])
 
     def values(self, at: Vector) -> dict[str, float]:
@@ -285,9 +284,10 @@ class Search:
 
         All work takes longer by the median ratio of CPU seconds, measured to simulated.
         """
+        kinds = [kind(name) for point in self.points for name in point.weights]
         weights = [weight for point in self.points for weight in point.weights.values()]
         missing = -self.everywhere([self.start])[0] / weights
-        self.start[WORK] += np.median(missing[self.kinds == "cpu"])
+        self.start[WORK] += np.median(missing[np.array(kinds) == "cpu"])
 
     def _moved(self, at: Vector, matrix: Vector, gradient: Vector, damping: float) -> Vector:
         move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
