@@ -179,6 +179,11 @@ def _task(task: tuple[int, Physics]) -> Figures:
     return simulated(_points[task[0]], task[1])
 
 
+def _trust(residuals: Vector) -> Vector:
+    """Return what each residual counts, as a share: outliers little."""
+    return 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2)
+
+
 class Search:
     """Finds the parameters that repeat `alike`. `workers` simulate, `each` hears of every step."""
 
@@ -240,7 +245,7 @@ class Search:
 
     def normal(self, jacobian: Vector, residuals: Vector, at: Vector) -> tuple[Vector, Vector]:
         """Return the matrix and the gradient of the normal equations."""
-        weights = 1 / np.sqrt(1 + (residuals / OUTLIER) ** 2)
+        weights = _trust(residuals)
         pull = PULL / SPREAD**2
         matrix = jacobian.T @ (weights[:, None] * jacobian) + pull * np.eye(len(at))
         return matrix, jacobian.T @ (weights * residuals) + pull * (at - self.start)
@@ -298,7 +303,7 @@ class Search:
         """Return `MEMBERS` other places as likely: runs redrawn, misfits with a sign redrawn."""
         rng = np.random.default_rng(SEED)
         matrix, _ = self.normal(jacobian, here, at)
-        weights = 1 / np.sqrt(1 + (here / OUTLIER) ** 2)
+        weights = _trust(here)
         members = []
         for _ in range(MEMBERS):
             change = np.concatenate([self._redrawn(i, rng) for i in range(len(self.points))])
