@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 10
+SCHEMA = 11
 SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 

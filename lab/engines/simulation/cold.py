@@ -22,6 +22,11 @@ def cooled_by_octave(loop: LoopCosts) -> list[float]:
     return np.interp(np.log(2.0 ** np.arange(-1, 64) / SECOND), *known).tolist()
 
 
+def averaged(usual: float, idle: int) -> float:
+    """Return the usual length of sleeps after one more of `idle`."""
+    return usual + idle / (idle + MEMORY) * (idle - usual)
+
+
 class Cold:
     """The cold of one loop. `asleep` says what a sleep would do, `wake` that it has been slept."""
 
@@ -41,12 +46,16 @@ class Cold:
         self.others = 0  # the same, but for what the loop itself ran when it was awake last
         self.ran: dict[int, tuple[int, int]] = {}  # by code: `slept` and `started` when it ran last
 
-    def asleep(self, idle: int, core_idle: int) -> float:
+    def asleep(self, idle: int, core_idle: int, core_usual: float) -> float:
         """Return how cold the loop will be after a sleep of `idle`, in which its core slept so long."""
-        usual = self.usual + idle / (idle + MEMORY) * (idle - self.usual)
+        usual = averaged(self.usual, idle)
         depth = self._depth(usual)
         own = depth * self._back(idle)
-        core = depth * self._back(max(0, core_idle)) if core_idle < idle else own
+        core = own
+        if core_idle < idle:
+            core_idle = max(0, core_idle)
+            often = averaged(core_usual, core_idle)
+            core = self._depth(often) * self._back(core_idle)
         left = self.residue * self.now
         cold = self._mixed(own, core, left)
         self.next = (usual, idle, core, left, cold)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.engines.common import HEAD_START
-from lab.engines.simulation.cold import SECOND
+from lab.engines.simulation.cold import SECOND, averaged
 from lab.physics import Stalls
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Core:
 
     def __init__(self, stalls: Sequence[Stalls], rng: np.random.Generator) -> None:
         self.free_at = PREPARED
+        self.usual = 0.0  # sleep lately
         self.ran = 0  # in all, for any loop
         self.last: EventLoop | None = None
         self.others_at = PREPARED  # when the last one has gone to sleep
@@ -71,8 +72,9 @@ class Core:
             claim.period, claim.level = self.period, own - had
         return own - claim.level < had
 
-    def begin_period(self, loop: "EventLoop") -> None:
-        """Note that a loop wakes up the core."""
+    def begin_period(self, loop: "EventLoop", slept: int) -> None:
+        """Note that a loop wakes up the core, which has slept for so long."""
+        self.usual = averaged(self.usual, slept)
         self.period += 1
         loop.claim.period, loop.claim.level = self.period, loop.cpu
 
@@ -80,7 +82,7 @@ class Core:
         """Have a loop's turn begin."""
         claim, last = loop.claim, self.last
         if now > self.others_at:
-            self.begin_period(loop)
+            self.begin_period(loop, now - self.others_at)
         elif now < self.others_at and last is not None and last is not loop:
             self.preempted = last
             last.claim.waits = True

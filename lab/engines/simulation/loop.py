@@ -265,7 +265,7 @@ class EventLoop:
 
         A timer, which is late in a warm loop, is later in a cold one, and the later the longer it was.
         """
-        drowsy = self.drowsy * self.cold.asleep(idle, core_idle)
+        drowsy = self.drowsy * self.cold.asleep(idle, core_idle, self.core.usual)
         latency = self.wake_up * (1.0 + drowsy) * self.luck
         return int(latency + self.timer * drowsy + self.slack * idle if timed else latency)
 
@@ -295,7 +295,7 @@ class EventLoop:
         self._charge(end - self.begun + tail)
         if asleep:
             self._wake()
-            self.core.begin_period(self)
+            self.core.begin_period(self, at - end)
         self._open(begin)
         return begin
 
