@@ -260,8 +260,8 @@ class Asking:
         return [each for each in self.seen if each.fileno() >= 0]
 
     def send(self, message: Any) -> None:
-        if isinstance(message, Subscribe):
-            return
+        if isinstance(message, Subscribe) or self.site.closed:
+            return  # a stream's message, or a timer's that went off at the very end
         if self.asking is not None:
             self.asking.cancel()
         task = self.site.run(self._ask(message))
