@@ -43,7 +43,7 @@ class Direct(NamedTuple):
 def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
     """Measure this machine and return the contents of a calibration file.
 
-    Takes three minutes, in the quick form half a minute.
+    Takes three minutes, six on a slow machine, in the quick form half a minute.
     """
     made = origin(quick, progress)
     samples = measure(quick, progress)

@@ -26,10 +26,11 @@ def calibrate_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Learn the costs of this machine, from three minutes of short measured runs.
+    """Learn the costs of this machine, from short measured runs.
 
     Each kind of connection is run at low, middle and high load, and the costs are fitted with which
-    simulation repeats the runs. Nothing else should run meanwhile. Without --out, `compare`,
+    simulation repeats the runs. Takes three minutes, six on a slow machine. Nothing else should run
+    meanwhile. Without --out, `compare`,
     `simulate` and `predict` use it from then on.
     """
     path = out or calibration.own_path()
