@@ -56,7 +56,7 @@ class LoopCosts(Description):
     them in proportion to the logarithm), in a loop that usually sleeps long; one that usually sleeps
     `habit` cools half as deep. What runs again before the loop sleeps is warm, but a share `residue`
     of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
-    on it keeps awake. Code that did not run when the loop was awake last has not been warmed then. And
+    on it keeps awake: as deep as the core usually sleeps. Code that did not run when the loop was awake last has not been warmed then. And
     other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages
     of a protocol, HTTP or that of streams, share code: the first in a loop that woke up warms a share
     `common` for the others.

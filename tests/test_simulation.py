@@ -32,7 +32,7 @@ from lab import (
     simulate,
 )
 from lab.engines.simulation import loop
-from lab.engines.simulation.cold import FOOTPRINT, SECOND, cooled_by_octave
+from lab.engines.simulation.cold import DEPTH, FOOTPRINT, SECOND, Cold, cooled_by_octave
 from lab.engines.simulation.engine import Simulation
 from lab.messages import Records, Status
 from lab.physics import (
@@ -253,6 +253,17 @@ def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None
     for trace, sleeps in ((awake, 1e-3), (asleep, 1e-4)):
         turns = len(np.unique(trace.sent))  # the run ends with the last
         assert trace.counters.cpu_seconds["source"] == pytest.approx((turns - 1) * sleeps)
+
+
+@pytest.mark.parametrize("usual", [1_000_000, 10_000_000])
+def test_a_core_gets_as_cold_as_it_usually_sleeps(usual: int) -> None:
+    """Not as its loops do: this one slept for a second, most of which another kept the core awake."""
+    habit = 0.005
+    cold = Cold(LoopCosts(cold=1, cooled=(1,) * len(SLEEPS), habit=habit, shared=1))
+    depth = 1 / (1 + (habit * SECOND / usual) ** DEPTH)
+    assert cold.asleep(SECOND, usual, usual) == pytest.approx(depth)
+    assert cold.asleep(SECOND, usual, SECOND) > 0.99
+    assert cold.asleep(SECOND, SECOND, usual) > 0.99, "it slept as long as the loop"
 
 
 def test_other_work_on_the_core_displaces_warm_code() -> None:

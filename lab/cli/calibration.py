@@ -30,8 +30,7 @@ def calibrate_command(
 
     Each kind of connection is run at low, middle and high load, and the costs are fitted with which
     simulation repeats the runs. Takes three minutes, six on a slow machine. Nothing else should run
-    meanwhile. Without --out, `compare`,
-    `simulate` and `predict` use it from then on.
+    meanwhile. Without --out, `compare`, `simulate` and `predict` use it from then on.
     """
     path = out or calibration.own_path()
     if path.is_dir():

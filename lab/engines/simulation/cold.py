@@ -1,9 +1,9 @@
 """How cold an event loop's code is: caches forget in sleep, and while others work on the core.
 
-A loop cools in its sleep, the longer the colder, and deeper if it usually sleeps long. Each piece of
-code cools by itself, from the moment when it ran last: messages alike run the same. And whatever else
-ran on the core since has taken its place in the caches. Times are in whole nanoseconds, coldness is
-from 0 (warm) to 1.
+A loop cools in its sleep, the longer the colder, and deeper if it usually sleeps long; so does its
+core, which other loops keep awake. Each piece of code cools by itself, from the moment when it ran last:
+messages alike run the same. And whatever else ran on the core since has taken its place in the caches.
+Times are in whole nanoseconds, coldness is from 0 (warm) to 1.
 """
 
 import numpy as np

@@ -295,7 +295,7 @@ class EventLoop:
         self._charge(end - self.begun + tail)
         if asleep:
             self._wake()
-            self.core.begin_period(self, begin - end - tail - 1)
+            self.core.begin_period(self, begin - end - tail - 1)  # as `Core.end` counts its sleep
         self._open(begin)
         return begin
 
