@@ -20,7 +20,7 @@ from lab.description import (
     Seconds,
 )
 
-SCHEMA = 11
+SCHEMA = 12
 SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds
 Share = Annotated[Number, Field(ge=0, le=1)]
 
@@ -51,15 +51,15 @@ class LoopCosts(Description):
     what follows when it is done. `timer` is how late the kernel says that a timer is due; it is later
     by a share `slack` of the sleep before it, in which Linux may wait for others, to serve them at once.
 
-    After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled`
-    says which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of
-    them in proportion to the logarithm), in a loop that usually sleeps long; one that usually sleeps
-    `habit` cools half as deep. What runs again before the loop sleeps is warm, but a share `residue`
-    of the cold outlives the time awake. A share `shared` of the cold is the core's, which another loop
-    on it keeps awake: as deep as the core usually sleeps. Code that did not run when the loop was awake last has not been warmed then. And
-    other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages
-    of a protocol, HTTP or that of streams, share code: the first in a loop that woke up warms a share
-    `common` for the others.
+    After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled` says
+    which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of them in
+    proportion to the logarithm), in a loop that usually sleeps long; one that usually sleeps `habit` cools
+    half as deep, and the larger `steep` is, the less does one that sleeps shorter. What runs again before
+    the loop sleeps is warm, but a share `residue` of the cold outlives the time awake. A share `shared` of
+    the cold is the core's, which another loop on it keeps awake: as deep as the core usually sleeps. Code
+    that did not run when the loop was awake last has not been warmed then. And other work on the core
+    displaces code that was warm: up to a share `displaced` of the cold. Messages of a protocol, HTTP or
+    that of streams, share code: the first in a loop that woke up warms a share `common` for the others.
     """
 
     wake_up: Seconds = 0.0
@@ -76,6 +76,7 @@ class LoopCosts(Description):
         (1.0,) * len(SLEEPS), min_length=len(SLEEPS), max_length=len(SLEEPS)
     )
     habit: Seconds = 0.0
+    steep: Annotated[Number, Field(ge=0)] = 1.5
     residue: Share = 0.0
     shared: Share = 0.0
     displaced: Share = 0.0
@@ -161,9 +162,9 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `stalls` of each kind come on every core, on each by themselves. `noise` is the standard deviation
-    of the logarithm of short work, drawn for each loop turn; beyond a `grain` of work it grows as the
-    root, as that of many small delays does. `drift` is that of the speed of the whole machine, drawn
-    for each run. `sync` is how long a durable log takes to have an append on disk.
+    of the logarithm of warm work, drawn for each loop turn; what the cold adds has none. `drift` is that
+    of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have
+    an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()
@@ -173,7 +174,6 @@ class Physics(Description):
     call: CallCosts = CallCosts()
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
-    grain: Seconds = 20e-6
     stalls: tuple[Stalls, ...] = ()
     drift: Annotated[Number, Field(ge=0)] = 0.0
     sync: Seconds = 0.0
@@ -205,7 +205,6 @@ class Physics(Description):
         changes = {name: _slower(getattr(self, name), times) for name in WORK}
         own = {name: getattr(self.loop, name) * times for name in LOOP_WORK}
         changes["loop"] = self.loop.model_copy(update=own)
-        changes["grain"] = self.grain * times
         changes["link"] = self.link.model_copy(update={"hop": self.link.hop * times})
         return self.model_copy(update=changes)
 

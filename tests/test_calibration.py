@@ -23,7 +23,16 @@ from lab import calibration as cal
 from lab.calibration import fit, learning, parameters, plan, runs, stalls
 from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
-from lab.physics import SCHEMA, Physics, Stalls, load, reference
+from lab.physics import (
+    IDEAL,
+    SCHEMA,
+    LoopCosts,
+    Physics,
+    Stalls,
+    StreamCosts,
+    load,
+    reference,
+)
 from lab.strategies import Strategy
 
 RNG = np.random.default_rng(5)
@@ -159,6 +168,23 @@ def test_quantiles_are_of_the_messages_after_warm_up_costs_of_all() -> None:
         assert found[f"latency {name}"] == np.quantile(trace.latency[late], share)
     assert found["on the way p90"] == np.quantile(trace.parts()["on the way"][late], 0.9)
     assert found["broker cpu"] == trace.counters.cpu_seconds["broker"] / len(trace)
+
+
+def test_what_short_and_long_sleeps_do_is_told_apart() -> None:
+    """A loop that is cold after 3 ms, not after 1: at 500/s a third follow sooner, a tenth later."""
+    step, cold = 1e-5, 4
+    costs = IDEAL.model_copy(
+        update={
+            "loop": LoopCosts(cold=cold, cooled=(0, 0, 1, 1, 1, 1, 1)),
+            "stream": StreamCosts(step=step),
+        }
+    )
+    workload = Workload(arrivals=Poisson(rate=500), duration=2, warm_up=0.1)
+    scenario = Scenario(workload=workload, strategies=[WebSocketPush()])
+    found = figures(simulate(scenario, WebSocketPush(), costs))
+    assert found["broker residence close"] == pytest.approx(step)
+    assert found["broker residence far"] == pytest.approx(step * (1 + cold))
+    assert step < found["broker residence p50"] < found["broker residence p90"]
 
 
 def test_runs_are_compared_at_the_typical_speed() -> None:

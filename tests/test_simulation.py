@@ -32,7 +32,7 @@ from lab import (
     simulate,
 )
 from lab.engines.simulation import loop
-from lab.engines.simulation.cold import DEPTH, FOOTPRINT, SECOND, Cold, cooled_by_octave
+from lab.engines.simulation.cold import FOOTPRINT, SECOND, Cold, cooled_by_octave
 from lab.engines.simulation.engine import Simulation
 from lab.messages import Records, Status
 from lab.physics import (
@@ -258,9 +258,10 @@ def test_what_comes_while_a_loop_goes_to_sleep_does_not_find_it_asleep() -> None
 @pytest.mark.parametrize("usual", [1_000_000, 10_000_000])
 def test_a_core_gets_as_cold_as_it_usually_sleeps(usual: int) -> None:
     """Not as its loops do: this one slept for a second, most of which another kept the core awake."""
-    habit = 0.005
-    cold = Cold(LoopCosts(cold=1, cooled=(1,) * len(SLEEPS), habit=habit, shared=1))
-    depth = 1 / (1 + (habit * SECOND / usual) ** DEPTH)
+    habit, steep = 0.005, 3
+    always = (1,) * len(SLEEPS)
+    cold = Cold(LoopCosts(cold=1, cooled=always, habit=habit, steep=steep, shared=1))
+    depth = 1 / (1 + (habit * SECOND / usual) ** steep)
     assert cold.asleep(SECOND, usual, usual) == pytest.approx(depth)
     assert cold.asleep(SECOND, usual, SECOND) > 0.99
     assert cold.asleep(SECOND, SECOND, usual) > 0.99, "it slept as long as the loop"
@@ -372,19 +373,26 @@ def test_a_timer_is_late_by_a_share_of_the_sleep_before_it() -> None:
     assert trace.latency == pytest.approx(trace.sent - trace.created), "what is sent is not late"
 
 
-def test_long_work_is_steadier_than_short_work() -> None:
-    """It is many small delays: beyond a grain, noise grows as the root of the work, cold or not."""
-    grain = 10e-6
-    for cold, work, share in ((0, grain / 2, 1), (0, 25 * grain, 1 / 5), (24, grain, 1 / 5)):
+def test_cold_work_is_steadier_than_warm_work() -> None:
+    """Noise is that of warm work; what the cold adds to it has none."""
+    work = 50e-6
+    for cold in (0, 4):
         costs = apart(
-            loop=LoopCosts(cold=cold),
-            stream=StreamCosts(receive=Cost(fixed=work)),
-            noise=0.2,
-            grain=grain,
+            loop=LoopCosts(cold=cold), stream=StreamCosts(receive=Cost(fixed=work)), noise=0.2
         )
         spent = evenly(costs, 100, 1000).parts()["to the broker"]
         assert spent.mean() == pytest.approx((1 + cold) * work, rel=0.02)
-        assert spent.std() / spent.mean() == pytest.approx(0.2 * share, rel=0.1)
+        assert spent.std() == pytest.approx(0.2 * work, rel=0.1)
+
+
+def test_messages_sent_in_one_turn_leave_one_after_another() -> None:
+    """Each is stamped when its own sending begins, at the source and at the broker."""
+    costs = apart(stream=StreamCosts(send=Cost(fixed=1e-5)))
+    strategy = WebSocketPush()
+    two = BURSTS.model_copy(update={"consumers": 2})
+    trace = simulate(scenario(two, strategy), strategy, costs)
+    for stamps in (np.unique(trace.sent), np.sort(trace.left_broker)):
+        assert np.diff(stamps).min() == pytest.approx(1e-5, abs=2e-9)
 
 
 def test_rousing_is_paid_once_a_waking() -> None:

@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from lab.trace import Trace
 
+CLOSE, FAR = "close", "far"
+AFTER = {CLOSE: 1 / 3, FAR: 1 / 10}  # of the messages: those soonest, and latest, after another
 PARTS = ("schedule delay", "to the broker", "broker residence", "on the way", "consumer queue")
+TIMES = ("p50", "p90", "p99", CLOSE, FAR)
 THROUGHPUT = "throughput"
 WAKE_UPS = "wake-ups"
 SHORTEST = 1e-6  # seconds; shorter figures are not fitted
 FLOOR = 2e-6  # added to both sides of a ratio, so that nothing is infinitely wrong
-SPEEDS = {
-    "cpu": 1.0,
-    WAKE_UPS: 0.0,
-    "p50": 1.2,
-    "p90": 1.2,
-    "p99": 1.2,
-}  # powers of a run's cost that figures follow
+SPEEDS = {"cpu": 1.0, WAKE_UPS: 0.0} | dict.fromkeys(TIMES, 1.2)
+"""Powers of a run's cost that figures follow."""
 
 Figures = dict[str, float]
 
@@ -31,13 +29,18 @@ Figures = dict[str, float]
 def figures(trace: Trace) -> Figures:
     """Return quantiles of latency and its parts, CPU seconds and wake-ups a message, and throughput.
 
-    Quantiles are of the messages after warm-up, the rest of all.
+    Quantiles are of the messages after warm-up, the rest of all. Of each part there is a median, too, of the
+    messages that were created soonest after the one before, and of those that were latest: they tell
+    what a short sleep does, and a long one.
     """
     found: Figures = {}
     counted = trace.counted
+    close, far = _close_and_far(trace)
     for part, values in trace.parts().items():
         if part in PARTS and not np.isnan(values[counted]).all():
             found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(values[counted], (0.5, 0.9))
+            found[f"{part} {CLOSE}"] = np.nanmedian(values[close])
+            found[f"{part} {FAR}"] = np.nanmedian(values[far])
     quantiles = np.nanquantile(trace.latency[counted], (0.5, 0.9, 0.99))
     found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
     for side, used in trace.counters.cpu_seconds.items():
@@ -47,9 +50,23 @@ def figures(trace: Trace) -> Figures:
     return {name: float(value) for name, value in found.items()}
 
 
+def _close_and_far(trace: Trace) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows of the messages that came soonest after the one before, and of the latest."""
+    rows = np.flatnonzero(trace.counted)
+    gaps = np.diff(trace.created, prepend=0.0)[rows]
+    order = rows[np.argsort(gaps, kind="stable")]
+    close, far = (max(1, round(share * len(rows))) for share in AFTER.values())
+    return order[:close], order[-far:]
+
+
 def kind(name: str) -> str:
-    """Return what sort of figure it is: p50, p90, p99, cpu, wake-ups or throughput."""
+    """Return what sort of figure it is: p50, p90, p99, close, far, cpu, wake-ups or throughput."""
     return name.split()[-1]
+
+
+def is_time(name: str) -> bool:
+    """Say whether a figure is how long messages took, which a disturbance prolongs."""
+    return kind(name) in TIMES
 
 
 def costs(runs: Sequence[Mapping[str, float]], calm: Sequence[bool]) -> NDArray[np.float64]:
@@ -84,7 +101,7 @@ def typical(
     found = {}
     for name in runs[0]:
         power = SPEEDS.get(kind(name), -1.0)
-        which = quiet if kind(name).startswith("p") else picked
+        which = quiet if is_time(name) else picked
         values = np.array([runs[i][name] for i in which.tolist()]) * speeds[which] ** -power
         found[name] = float(np.median(values))
     return found

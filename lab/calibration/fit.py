@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.calibration.figures import (
+    CLOSE,
+    FAR,
     FLOOR,
     SHORTEST,
     THROUGHPUT,
     WAKE_UPS,
     Figures,
     figures,
+    is_time,
     kind,
     typical,
 )
@@ -35,7 +38,7 @@ from lab.engines.simulation import simulate
 from lab.physics import Physics
 from lab.scenario import Scenario
 
-WEIGHTS = {"p50": 1.0, "p90": 0.7, "cpu": 0.9, WAKE_UPS: 0.5, THROUGHPUT: 3.0}
+WEIGHTS = {"p50": 1.0, "p90": 0.7, CLOSE: 0.7, FAR: 0.7, "cpu": 0.9, WAKE_UPS: 0.5, THROUGHPUT: 3.0}
 WHOLE = 2.0  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 SELDOM = 0.2  # wake-ups a message below which they are too few to tell
@@ -127,7 +130,7 @@ def _weight(scenario: Scenario, target: Figures, name: str) -> float:
         return 0.0
     if name == THROUGHPUT and not _overloaded(scenario, target):
         return 0.0  # it is that of the arrivals
-    if kind(name).startswith("p") and _hot(scenario, target):
+    if is_time(name) and _hot(scenario, target):
         return weight * HOT
     return weight * WHOLE if latency else weight
 
@@ -164,7 +167,7 @@ def _differences(point: Point, some: Figures, others: Figures) -> Vector:
 
 def _floor(point: Point, name: str) -> float:
     """Return what is added to both sides of a ratio, so that little matters little."""
-    part = kind(name).startswith("p") and not name.startswith("latency")
+    part = is_time(name) and not name.startswith("latency")
     return SMALL * point.target["latency p50"] if part else FLOOR
 
 

@@ -9,7 +9,7 @@ from lab.physics import LOOP_WORK, SLEEPS, Physics, Stalls
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Stream
 
-LOOP = (*LOOP_WORK, "slack", "drowsy", "habit")
+LOOP = (*LOOP_WORK, "slack", "drowsy", "habit", "steep")
 SHARES = ("residue", "shared", "displaced", "common")  # each fitted as what it is to the rest
 COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
@@ -24,7 +24,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "sleep": 27e-6,
     "drowsy": 3.8,
     **dict(zip(COLD, (0.086, 0.63, 0.78, 2.7, 3.7, 1.8, 1.6), strict=True)),
-    "habit": 6e-3,
+    "habit": 2e-3,
     "residue": 0.16,  # to 1, of the cold that outlives the time awake to what does not
     "shared": 0.67,  # to 1, of the cold that is the core's to that which is the loop's own
     "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
@@ -61,9 +61,9 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "call_cold": 0.86,
     "record": 1.9e-6,
     "byte": 0.54e-9,
-    "grain": 20e-6,
+    "steep": 2.5,  # power
 }
-NOT_WORK = {"slack", "drowsy", "habit", "noise", *COLD, *SHARES}
+NOT_WORK = {"slack", "drowsy", "habit", "steep", "noise", *COLD, *SHARES}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
     name not in NOT_WORK and not name.endswith("_cold") for name in START
 ]
@@ -83,7 +83,7 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", "grain", *CALL} - {"common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -175,7 +175,6 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             },
             "link": {"hop": values["hop"], "buffer": fixed.buffer},
             "noise": values["noise"],
-            "grain": values["grain"],
             "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,
             "sync": fixed.sync,

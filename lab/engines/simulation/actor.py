@@ -155,7 +155,6 @@ class Source(Actor):
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
         sent, loop, link, known = self.record.sent, self.loop, self.broker, self.quotes.known
-        stamp = now
         for output in outputs:
             if type(output) is Connect:
                 assert link.connection is not None
@@ -163,7 +162,7 @@ class Source(Actor):
                 continue
             for m in output.messages:
                 if sent[m] == NEVER:
-                    sent[m] = stamp
+                    sent[m] = now
             quote = known.get(len(output.messages)) or self.quotes.of(output.messages)
             charge = quote[0] if link.written == loop.begun else quote[1]
             link.written = loop.begun
@@ -254,7 +253,6 @@ class Broker(Actor):
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
         loop, tracked, known = self.loop, self.tracked, self.outlet.known
-        stamp = now
         for output in outputs:
             kind = type(output)
             if kind is Deliver or kind is Records:
@@ -262,7 +260,7 @@ class Broker(Actor):
                 left, repeats = self.left[who], self.repeats[who]
                 for m in messages:
                     if left[m] == NEVER:
-                        left[m] = stamp
+                        left[m] = now
                     else:
                         repeats[m] += 1
                 if tracked:

@@ -12,7 +12,6 @@ from lab.physics import SLEEPS, LoopCosts
 
 SECOND = 1_000_000_000
 MEMORY = 20_000_000  # a sleep of so many nanoseconds counts as much as all before it
-DEPTH = 1.5  # power of the usual sleep with which a loop gets colder
 FOOTPRINT = 200_000  # so many nanoseconds of other work displace half of what they can
 
 
@@ -34,7 +33,8 @@ class Cold:
         self.cooled = cooled_by_octave(loop)
         self.residue, self.shared = loop.residue, loop.shared
         self.displaced = loop.displaced
-        self.habit = (loop.habit * SECOND) ** DEPTH
+        self.steep = loop.steep
+        self.habit = (loop.habit * SECOND) ** self.steep
         self.usual = 0.0  # sleep lately
         self.idle = 0  # in the last sleep
         self.core = 1.0  # cold of the core by its own sleep
@@ -82,7 +82,7 @@ class Cold:
 
     def _depth(self, usual: float) -> float:
         """Return how cold a loop gets that usually sleeps so long."""
-        usual **= DEPTH
+        usual **= self.steep
         return usual / (usual + self.habit) if self.habit else 1.0
 
     def _mixed(self, own: float, core: float, left: float) -> float:

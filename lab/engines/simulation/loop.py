@@ -13,7 +13,6 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,7 +117,7 @@ class EventLoop:
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise)
         self.stalls = bool(core.stall_rate)
-        self.noise, self.grain = Noise(physics, rng), physics.grain * SECOND
+        self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
         self.agenda: list[Entry] = []
         self.planned = [NEVER]  # when turns are scheduled, as a heap
@@ -235,17 +234,16 @@ class EventLoop:
         """Return when work is done that begins `now`.
 
         Code that runs first since the loop woke up is cold; that of messages less so after another one of
-        the same protocol.
+        the same protocol. What the cold adds is certain: only warm work can be disturbed.
         """
         work, cold, code = charge
+        work *= self.factor
         if not self.warm & code:
             if self.warm & (OF_HTTP if code >= HTTP else OF_STREAMS if code >= STREAMS else 0):
                 cold *= self.apart
             self.warm |= code
             work += cold * self.cold.of(code)
-        if work > self.grain:
-            return now + int(work + (self.factor - 1.0) * sqrt(work * self.grain))
-        return now + int(work * self.factor)
+        return now + int(work)
 
     def _wake(self) -> None:
         """Wake up: be as cold as the sleep has made the loop."""
