@@ -9,7 +9,8 @@ from lab.physics import LOOP_WORK, SLEEPS, Physics, Stalls
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Stream
 
-LOOP = (*LOOP_WORK, "slack", "drowsy", "habit", "steep")
+SHAPES = ("slack", "drowsy", "habit", "steep")  # of how a loop sleeps and cools, at any speed
+LOOP = (*LOOP_WORK, *SHAPES)
 SHARES = ("residue", "shared", "displaced", "common")  # each fitted as what it is to the rest
 COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
@@ -63,7 +64,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "byte": 0.54e-9,
     "steep": 2.5,  # power
 }
-NOT_WORK = {"slack", "drowsy", "habit", "steep", "noise", *COLD, *SHARES}
+NOT_WORK = {*SHAPES, "noise", *COLD, *SHARES}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
     name not in NOT_WORK and not name.endswith("_cold") for name in START
 ]
