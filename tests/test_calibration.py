@@ -264,30 +264,45 @@ def test_stalls_are_told_from_late_messages() -> None:
     assert learning._stalls(quiet, TRUE) == learning._stalls([], TRUE) == ()
 
 
-def late(waits: dict[float, float]) -> stalls.Late:
+def late(rates: dict[float, float]) -> stalls.Late:
     """Return what stalls of these rates, by length, make late of a million messages."""
     count = 1_000_000
-    shares = [sum(r * max(0, s - x) for s, r in waits.items()) for x in stalls.LIMITS]
+    shares = [sum(r * max(0, s - x) for s, r in rates.items()) for x in stalls.LIMITS]
     return stalls.Late(*np.array([[count * share, count] for share in shares]).T)
 
 
 def test_the_rate_of_stalls_of_each_length_follows_from_the_limits() -> None:
     rates = dict(zip(stalls.LENGTHS, (4.0, 3.0, 2.0, 1.0, 0.5), strict=True))
-    found = stalls.stalls([late(rates)], [late({})])
+    found = stalls.stalls([(late(rates), late({}))])
     assert {some.length: some.rate for some in found} == pytest.approx(rates)
-    explained = stalls.stalls([late(rates)] * 2, [late({0.002: 0.5})] * 2)
+    explained = stalls.stalls([(late(rates), late({0.002: 0.5}))] * 2)
     assert [some.rate for some in explained] == pytest.approx([4.0, 3.0, 1.5, 1.0, 0.5])
-    assert stalls.stalls([late({0.008: 0.1})], [late(rates)]) == (), "fewer than without any"
+    fewer = (late({0.008: 0.1}), late({0.008: 0.2}))
+    assert stalls.stalls([fewer]) == (), "fewer than without any"
+
+
+def test_a_limit_tells_nothing_where_more_than_stalls_make_messages_so_late() -> None:
+    """The model's own error there would be taken for stalls, or hide some."""
+    often = late({0.002: 10.0})
+    assert (often.beyond > stalls.SELDOM * often.among).sum() == 3
+    twice = late({0.002: 20.0, 0.004: 1.0})
+    assert stalls.stalls([(twice, often)]) == stalls.stalls([(late({0.004: 1.0}), late({}))])
 
 
 def test_a_limit_tells_nothing_where_other_waits_are_almost_as_long() -> None:
     """Nine in ten exponential waits are less than 1.6 times their mean over the median."""
-    for mean, told in ((0.03e-3, 5), (0.05e-3, 4), (0.14e-3, 3), (0.28e-3, 2), (0.4e-3, 0)):
+    for mean, told in ((0.07e-3, 5), (0.14e-3, 4), (0.28e-3, 3), (0.6e-3, 2), (1.3e-3, 0)):
         waits = np.random.default_rng(1).exponential(mean, 10_000)
-        assert (stalls._late(waits).among > 0).sum() == told, mean
-    found = stalls._late(np.append(np.zeros(900), [0.003] * 50))
-    assert found.beyond.tolist() == [50, 50, 50, 50, 0]
-    assert found.among.tolist() == [950] * 5
+        assert (stalls._late(waits, 1e3).among > 0).sum() == told, mean
+
+
+def test_messages_that_come_together_count_as_one() -> None:
+    waits = np.append(np.zeros(950), [0.003] * 50)
+    apart = stalls._late(waits, span=1e6)
+    assert apart.beyond == pytest.approx([50, 50, 50, 50, 0], rel=0.001)
+    together = stalls._late(waits, span=stalls.TOGETHER)
+    assert together.among == pytest.approx([1.0] * 5, rel=0.002)
+    assert together.beyond == pytest.approx(apart.beyond / 1000, rel=0.002)
 
 
 @pytest.mark.parametrize("strategy", [WebSocketPush(batch_size=20), ShortPoll(interval=0.05)])

@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -20,7 +21,7 @@ from lab.calibration.figures import costs
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
 from lab.calibration.runs import Sample, measure, plain
-from lab.calibration.stalls import Late, expected, stalls
+from lab.calibration.stalls import Late, expected, stalls, total
 from lab.compare import Progress, silent
 from lab.description import InvalidInput
 from lab.engines import common
@@ -115,14 +116,18 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
 
 def _stalls(samples: Sequence[Sample], physics: Physics) -> tuple[Stalls, ...]:
     """Return the stalls of a core that explain the late messages which this physics does not."""
-    measured, simulated = list[Late](), list[Late]()
-    for sample in samples:
-        if sample.late:
-            scenario = sample.scenario
-            trace = simulate(scenario, scenario.strategies[0], physics, sample.replication)
-            measured += sample.late.values()
-            simulated += expected(sample.late, trace).values()
-    return stalls(measured, simulated)
+    late: list[tuple[Late, Late]] = []
+    for alike in points(samples):
+        measured, without = defaultdict[str, list[Late]](list), defaultdict[str, list[Late]](list)
+        for sample in alike:
+            if sample.late:
+                scenario = sample.scenario
+                trace = simulate(scenario, scenario.strategies[0], physics, sample.replication)
+                for side, some in expected(sample.late, trace).items():
+                    measured[side].append(sample.late[side])
+                    without[side].append(some)
+        late += [(total(measured[side]), total(without[side])) for side in measured]
+    return stalls(late)
 
 
 def _drift(samples: Sequence[Sample]) -> float:

@@ -5,7 +5,7 @@ x, with probability rate (s - x). So how many wait for more than each of some li
 stalls there are of each of some lengths: the longest from the highest limit, then down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,11 @@ from lab.trace import Trace
 
 LIMITS = (0.25e-3, 0.5e-3, 1e-3, 2e-3, 4e-3)  # seconds over the median of what messages wait
 LENGTHS = (*LIMITS[1:], 8e-3)  # of stalls, in seconds
-ORDINARY = 0.25  # of a limit: where nine in ten wait longer over the median, it tells nothing
-MOST = 0.5e-3  # seconds: nor does any where they wait longer than so much
+ORDINARY = 0.5  # of a limit: where more than one in ten wait longer over the median, it tells nothing
+SELDOM = 0.005  # of the messages: nor does it where more wait longer than it without stalls
 BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
+TOGETHER = 2e-3  # seconds: messages that come within so short a time are likely to meet the same stall
 WAITS = {
     "source": "schedule delay",
     "broker": "to the broker",
@@ -31,11 +32,12 @@ WAITS = {
 class Late(NamedTuple):
     """How many messages waited longer than usual by more than each of `LIMITS`, and of how many.
 
-    Where other waits are almost as long as a limit it is of none.
+    Where other waits are almost as long as a limit it is of none. Messages that come together count as
+    one: they tell no more of stalls.
     """
 
-    beyond: NDArray[np.int_]
-    among: NDArray[np.int_]
+    beyond: NDArray[np.float64]
+    among: NDArray[np.float64]
 
 
 def lateness(scenario: Scenario, trace: Trace) -> dict[str, Late]:
@@ -48,37 +50,51 @@ def lateness(scenario: Scenario, trace: Trace) -> dict[str, Late]:
         return {}
     span = float(np.nanmax(trace.done))
     waits = {side: _waits(trace, side) for side in WAITS if sides[side] < BUSY * span}
-    return {side: _late(some) for side, some in waits.items() if len(some) >= FEWEST}
+    return {side: _late(some, span) for side, some in waits.items() if len(some) >= FEWEST}
 
 
 def _waits(trace: Trace, side: str) -> NDArray[np.float64]:
     return trace.parts()[WAITS[side]][trace.counted]
 
 
-def _late(waits: NDArray[np.float64]) -> Late:
-    usual = np.quantile(waits, 0.9) - np.median(waits) <= np.minimum(
-        ORDINARY * np.array(LIMITS), MOST
-    )
-    return Late(_beyond(waits) * usual, len(waits) * usual)
+def _late(waits: NDArray[np.float64], span: float) -> Late:
+    """Return what is told by waits in a run of `span` seconds."""
+    told = np.quantile(waits, 0.9) - np.median(waits) <= ORDINARY * np.array(LIMITS)
+    looks = len(waits) / (1 + len(waits) / span * TOGETHER)
+    return Late(_beyond(waits) * looks * told, looks * told)
 
 
-def _beyond(waits: NDArray[np.float64]) -> NDArray[np.int_]:
+def _beyond(waits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of the waits that is longer than usual by more than each limit."""
     over = waits - np.median(waits)
-    return np.sum(over[:, None] > np.array(LIMITS), axis=0)
+    return np.mean(over[:, None] > np.array(LIMITS), axis=0)
 
 
 def expected(late: Mapping[str, Late], without: Trace) -> dict[str, Late]:
     """Return how many of the same messages are late in the same run, simulated `without` stalls."""
     return {
-        side: Late(_beyond(_waits(without, side)) * (measured.among > 0), measured.among)
+        side: Late(_beyond(_waits(without, side)) * measured.among, measured.among)
         for side, measured in late.items()
     }
 
 
-def stalls(measured: Sequence[Late], without: Sequence[Late]) -> tuple[Stalls, ...]:
-    """Return the stalls of a core that make messages late which `without` any are not."""
-    late = _sum(measured).beyond - _sum(without).beyond
-    shares = late / np.maximum(_sum(measured).among, 1)
+def total(some: Iterable[Late]) -> Late:
+    """Return the sums."""
+    return Late(*np.sum([np.array(late) for late in some], axis=0))
+
+
+def stalls(alike: Iterable[tuple[Late, Late]]) -> tuple[Stalls, ...]:
+    """Return the stalls of a core that explain what is late.
+
+    `alike` are what was late in runs alike, at one side, and what is `without` stalls: where that is too much,
+    a limit tells nothing.
+    """
+    late, among = np.zeros(len(LIMITS)), np.zeros(len(LIMITS))
+    for measured, without in alike:
+        told = without.beyond <= SELDOM * without.among
+        late += (measured.beyond - without.beyond) * told
+        among += measured.among * told
+    shares = late / np.maximum(among, 1.0)
     found: list[Stalls] = []
     for limit, length, share in reversed(list(zip(LIMITS, LENGTHS, shares, strict=True))):
         known = sum(longer.rate * (longer.length - limit) for longer in found)
@@ -86,8 +102,3 @@ def stalls(measured: Sequence[Late], without: Sequence[Late]) -> tuple[Stalls, .
         if rate > 0:
             found.append(Stalls(rate=float(f"{rate:.4g}"), length=length))
     return tuple(reversed(found))
-
-
-def _sum(some: Sequence[Late]) -> Late:
-    none = np.zeros(len(LIMITS), int)
-    return Late(*(sum((getattr(late, name) for late in some), none) for name in Late._fields))
