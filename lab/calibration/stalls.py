@@ -18,11 +18,11 @@ from lab.trace import Trace
 
 LIMITS = (0.25e-3, 0.5e-3, 1e-3, 2e-3, 4e-3)  # seconds over the median of what messages wait
 LENGTHS = (*LIMITS[1:], 8e-3)  # of stalls, in seconds
-ORDINARY = 0.5  # of a limit: where more than one in ten wait longer over the median, it tells nothing
+ORDINARY = 0.5  # of a limit: where one in ten waits longer over the median, it tells nothing
 SELDOM = 0.005  # of the messages: nor does it where more wait longer than it without stalls
 BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
-TOGETHER = 2e-3  # seconds: messages that come within so short a time are likely to meet the same stall
+TOGETHER = 2e-3  # seconds: messages that come within so little are likely to meet the same stall
 WAITS = {
     "source": "schedule delay",
     "broker": "to the broker",
