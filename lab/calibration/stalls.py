@@ -59,7 +59,8 @@ def _waits(trace: Trace, side: str) -> NDArray[np.float64]:
 
 def _late(waits: NDArray[np.float64], span: float) -> Late:
     """Return what is told by waits in a run of `span` seconds."""
-    told = np.quantile(waits, 0.9) - np.median(waits) <= ORDINARY * np.array(LIMITS)
+    usual = np.quantile(waits, 0.9) - np.median(waits)
+    told = (usual <= ORDINARY * np.array(LIMITS)).astype(float)
     looks = len(waits) / (1 + len(waits) / span * TOGETHER)
     return Late(_beyond(waits) * looks * told, looks * told)
 
