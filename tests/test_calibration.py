@@ -273,12 +273,12 @@ def late(rates: dict[float, float]) -> stalls.Late:
 
 def test_the_rate_of_stalls_of_each_length_follows_from_the_limits() -> None:
     rates = dict(zip(stalls.LENGTHS, (4.0, 3.0, 2.0, 1.0, 0.5), strict=True))
-    found = stalls.stalls([(late(rates), late({}))])
+    found = stalls.stalls([[(late(rates), late({}).beyond)]])
     assert {some.length: some.rate for some in found} == pytest.approx(rates)
-    explained = stalls.stalls([(late(rates), late({0.002: 0.5}))] * 2)
+    explained = stalls.stalls([[(late(rates), late({0.002: 0.5}).beyond)]] * 2)
     assert [some.rate for some in explained] == pytest.approx([4.0, 3.0, 1.5, 1.0, 0.5])
-    fewer = (late({0.008: 0.1}), late({0.008: 0.2}))
-    assert stalls.stalls([fewer]) == (), "fewer than without any"
+    fewer = (late({0.008: 0.1}), late({0.008: 0.2}).beyond)
+    assert stalls.stalls([[fewer]]) == (), "fewer than without any"
 
 
 def test_a_limit_tells_nothing_where_more_than_stalls_make_messages_so_late() -> None:
@@ -286,7 +286,8 @@ def test_a_limit_tells_nothing_where_more_than_stalls_make_messages_so_late() ->
     often = late({0.002: 10.0})
     assert (often.beyond > stalls.SELDOM * often.among).sum() == 3
     twice = late({0.002: 20.0, 0.004: 1.0})
-    assert stalls.stalls([(twice, often)]) == stalls.stalls([(late({0.004: 1.0}), late({}))])
+    found, rare = stalls.stalls([[(twice, often.beyond)]]), late({0.004: 1.0})
+    assert found == stalls.stalls([[(rare, late({}).beyond)]])
 
 
 def test_a_limit_tells_nothing_where_other_waits_are_almost_as_long() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from lab import machine
@@ -21,7 +22,7 @@ from lab.calibration.figures import costs
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
 from lab.calibration.runs import Sample, measure, plain
-from lab.calibration.stalls import Late, expected, stalls, total
+from lab.calibration.stalls import Late, expected, stalls
 from lab.compare import Progress, silent
 from lab.description import InvalidInput
 from lab.engines import common
@@ -116,18 +117,17 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
 
 def _stalls(samples: Sequence[Sample], physics: Physics) -> tuple[Stalls, ...]:
     """Return the stalls of a core that explain the late messages which this physics does not."""
-    late: list[tuple[Late, Late]] = []
+    groups: list[list[tuple[Late, NDArray[np.float64]]]] = []
     for alike in points(samples):
-        measured, without = defaultdict[str, list[Late]](list), defaultdict[str, list[Late]](list)
+        by_side = defaultdict[str, list[tuple[Late, NDArray[np.float64]]]](list)
         for sample in alike:
             if sample.late:
                 scenario = sample.scenario
                 trace = simulate(scenario, scenario.strategies[0], physics, sample.replication)
-                for side, some in expected(sample.late, trace).items():
-                    measured[side].append(sample.late[side])
-                    without[side].append(some)
-        late += [(total(measured[side]), total(without[side])) for side in measured]
-    return stalls(late)
+                for side, late in sample.late.items():
+                    by_side[side].append((late, expected(late, side, trace)))
+        groups += by_side.values()
+    return stalls(groups)
 
 
 def _drift(samples: Sequence[Sample]) -> float:

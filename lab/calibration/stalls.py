@@ -5,7 +5,7 @@ x, with probability rate (s - x). So how many wait for more than each of some li
 stalls there are of each of some lengths: the longest from the highest limit, then down.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,30 +71,23 @@ def _beyond(waits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.mean(over[:, None] > np.array(LIMITS), axis=0)
 
 
-def expected(late: Mapping[str, Late], without: Trace) -> dict[str, Late]:
+def expected(late: Late, side: str, without: Trace) -> NDArray[np.float64]:
     """Return how many of the same messages are late in the same run, simulated `without` stalls."""
-    return {
-        side: Late(_beyond(_waits(without, side)) * measured.among, measured.among)
-        for side, measured in late.items()
-    }
+    return _beyond(_waits(without, side)) * late.among
 
 
-def total(some: Iterable[Late]) -> Late:
-    """Return the sums."""
-    return Late(*np.sum([np.array(late) for late in some], axis=0))
-
-
-def stalls(alike: Iterable[tuple[Late, Late]]) -> tuple[Stalls, ...]:
+def stalls(groups: Iterable[Sequence[tuple[Late, NDArray[np.float64]]]]) -> tuple[Stalls, ...]:
     """Return the stalls of a core that explain what is late.
 
-    `alike` are what was late in runs alike, at one side, and what is `without` stalls: where that is too much,
-    a limit tells nothing.
+    A group is of runs alike at one side: for each what was late, and how many messages are `expected` to be
+    without stalls. Where those are too many a limit tells nothing.
     """
     late, among = np.zeros(len(LIMITS)), np.zeros(len(LIMITS))
-    for measured, without in alike:
-        told = without.beyond <= SELDOM * without.among
-        late += (measured.beyond - without.beyond) * told
-        among += measured.among * told
+    for runs in groups:
+        beyond, counted, without = np.sum([(*measured, few) for measured, few in runs], axis=0)
+        told = without <= SELDOM * counted
+        late += (beyond - without) * told
+        among += counted * told
     shares = late / np.maximum(among, 1.0)
     found: list[Stalls] = []
     for limit, length, share in reversed(list(zip(LIMITS, LENGTHS, shares, strict=True))):
