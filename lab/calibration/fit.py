@@ -114,7 +114,7 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     repeats = max(CHAOTIC if overloaded else 1, math.ceil(effort.fewest / expected))
     return Point(
         scenario,
-        tuple(s.replication for s in alike[:repeats]),
+        tuple(dict.fromkeys(s.replication for s in alike))[:repeats],
         target,
         {name: weight for name, weight in weights.items() if weight},
     )

@@ -1,6 +1,6 @@
 """The measured runs of a calibration, interleaved in random order, and which of them were disturbed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,22 +41,31 @@ def sample(scenario: Scenario, replication: int, trace: Trace) -> Sample:
 
 
 def measure(quick: bool = False, progress: Progress = silent) -> list[Sample]:
-    """Measure every run of the plan several times, interleaved in random order."""
+    """Measure every run of the plan several times, interleaved in random order.
+
+    Disturbed runs are measured once more, and both kept: medians are told from calm runs only.
+    """
     from lab.engines.loopback import Session  # needs sockets, which fitting does not
 
     order = np.random.default_rng(plan.SEED)
     scenarios, samples = plan.scenarios(quick), list[Sample]()
-    segments = plan.segments(quick)
-    steps = segments * len(scenarios)
+    todo = [
+        (scenarios[i], segment)
+        for segment in range(plan.segments(quick))
+        for i in order.permutation(len(scenarios)).tolist()
+    ]
     with Session() as session:
         session.measure(scenarios[0], scenarios[0].strategies[0])  # imports and first uses
-        for segment in range(segments):
-            for i in order.permutation(len(scenarios)):
-                scenario = scenarios[i]
-                progress(f"measuring {plan.title(scenario)}", len(samples), steps)
-                trace = session.measure(scenario, scenario.strategies[0], segment)
-                samples.append(sample(scenario, segment, trace))
-    progress("measured", steps, steps)
+
+        def run(jobs: Sequence[tuple[Scenario, int]], doing: str) -> None:
+            for done, (scenario, replication) in enumerate(jobs):
+                progress(f"{doing} {plan.title(scenario)}", done, len(jobs))
+                trace = session.measure(scenario, scenario.strategies[0], replication)
+                samples.append(sample(scenario, replication, trace))
+
+        run(todo, "measuring")
+        run([(s.scenario, s.replication) for s in samples if not s.calm], "measuring again")
+    progress("measured", len(todo), len(todo))
     return samples
 
 
