@@ -239,6 +239,9 @@ def test_quantiles_leave_out_disturbed_runs_unless_too_few_are_left() -> None:
         ({"stolen": 0.01, "other": 0.05}, False),
         ({"stolen": 0.011, "other": 0.0}, True),
         ({"stolen": 0.0, "other": 0.06}, True),
+        ({"stolen": 0.016, "other": 0.0, "tick": 0.016}, False),
+        ({"stolen": 0.032, "other": 0.0, "tick": 0.016}, True),
+        ({"stolen": 0.012, "other": 0.0, "tick": 0.003}, True),
     ],
 )
 def test_the_gate(background: dict[str, float] | None, expected: bool) -> None:

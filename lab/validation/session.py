@@ -18,6 +18,7 @@ from lab.calibration import Sample, disturbed, learning, plan, runs
 from lab.compare import Progress, empty_system, silent, unbatched
 from lab.engines.simulation import simulate
 from lab.files import whole_file
+from lab.machine import lost
 from lab.physics import Calibrated, Physics
 from lab.theory import theory
 from lab.trace import Trace
@@ -147,7 +148,7 @@ def _rounds(points: list[Point], segments: int, repeats: int) -> Iterator[tuple[
 
 
 def _calmest(tries: list[Trace]) -> Trace:
-    return min(tries, key=lambda trace: sum((trace.manifest.get("background") or {}).values()))
+    return min(tries, key=lambda trace: lost(trace.manifest.get("background")))
 
 
 def _samples(points: list[Point], measured: Runs) -> Iterator[Sample]:

@@ -36,12 +36,16 @@ def shares(
 ) -> dict[str, float] | None:
     """Return which shares of the time of `cores` went to other processes and to the host.
 
-    `own` is the CPU time of the run's own processes, in seconds.
+    `own` is the CPU time of the run's own processes, in seconds. `tick` is the share of one clock tick,
+    the least that can be told of any of them.
     """
     whole = elapsed * cores
     if before is None or after is None or whole <= 0:
         return None
-    second = os.sysconf("SC_CLK_TCK")
-    other = max(0.0, (after.busy - before.busy) / second - own)
-    stolen = (after.stolen - before.stolen) / second
-    return {"other": round(other / whole, 4), "stolen": round(stolen / whole, 4)}
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    seconds = {
+        "other": max(0.0, (after.busy - before.busy) * tick - own),
+        "stolen": (after.stolen - before.stolen) * tick,
+        "tick": tick,
+    }
+    return {name: round(value / whole, 4) for name, value in seconds.items()}
