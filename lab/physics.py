@@ -29,8 +29,9 @@ class Cost(Description):
     """CPU seconds for one protocol message: `fixed` + `record` for each record + `byte` a byte.
 
     `once` is paid once for all messages that are written to, or read from, a connection in one turn
-    of the loop; `after` is paid when the message is on its way already. A cold loop adds `cold` times
-    as much as it adds to other work: much code that runs seldom is colder than little.
+    of the loop; `after` is paid when the message is on its way already, on a stream not by the
+    source, and as in a warm loop. A cold loop adds `cold` times as much as it adds to other work: much code
+    that runs seldom is colder than little.
     """
 
     fixed: Seconds = 0.0

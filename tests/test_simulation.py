@@ -440,6 +440,19 @@ def test_what_comes_after_a_message_does_not_delay_it() -> None:
     assert trace.counters.cpu_seconds["broker"] == pytest.approx(len(trace) * after)
 
 
+def test_what_comes_after_a_frame_is_warm_and_not_the_sources() -> None:
+    """In a loop that is as cold as can be each time."""
+    after = 5e-4
+    costs = apart(loop=LoopCosts(cold=4.0), stream=StreamCosts(send=Cost(after=after)))
+    strategy = WebSocketPush()
+    workload = Workload(arrivals=Periodic(rate=10), duration=1)
+    trace = simulate(scenario(workload, strategy), strategy, costs)
+    assert trace.latency.max() == 0
+    used = trace.counters.cpu_seconds
+    assert used["broker"] == pytest.approx(len(trace) * after)
+    assert used["source"] == used["target"] == 0
+
+
 def test_a_new_connection_is_closed_before_the_next_is_made() -> None:
     """On the server after the reply, on the client with the response: only that delays what follows."""
     client, server, close = 1e-3, 2e-3, 4e-3

@@ -186,7 +186,7 @@ def described(data: dict[str, Any]) -> Iterator[str]:
     sent, received = physics.stream.send, physics.stream.receive
     yield (
         "CPU time of one message, warm: a stream's"
-        f" {1e6 * (sent.fixed + sent.once + received.fixed + received.once):.0f} µs,"
+        f" {1e6 * (sent.fixed + sent.once + sent.after + received.fixed + received.once):.0f} µs,"
         f" a request and its answer {1e6 * _round_trip(physics):.0f} µs."
     )
     yield f"{manifest['disturbed']} of {len(manifest['runs'])} runs were disturbed from outside."

@@ -63,6 +63,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "record": 1.9e-6,
     "byte": 0.54e-9,
     "steep": 2.5,  # power
+    "send_after": 5e-6,
 }
 NOT_WORK = {*SHAPES, "noise", *COLD, *SHARES}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
@@ -106,7 +107,7 @@ def matters(name: str, scenario: Scenario) -> bool:
         return name in IN_PROCESS
     if name in CALL:
         return False
-    if name == "stream_step":
+    if name in ("stream_step", "send_after"):
         return isinstance(wire, Stream)
     if name in EXCHANGE:
         return isinstance(wire, Exchange)

@@ -56,7 +56,8 @@ class Prices:
 
     `code` is the first of three bits that name what sends it, what receives it, and what follows.
     `resume` is what it costs in seconds to take a held request up again; `empty_head` is the size of
-    an answer that holds no records, `not_modified` that of a 304.
+    an answer that holds no records, `not_modified` that of a 304. `warm_after` says that what follows
+    when a message is on its way is warm work.
     """
 
     loop: LoopCosts
@@ -67,6 +68,7 @@ class Prices:
     resume: float = 0.0
     empty_head: int = 0
     not_modified: int = 0
+    warm_after: bool = False
 
     def quote(self, kind: type, count: int, size: int) -> Quote:
         """Return the charges for a message of `count` records and `size` bytes."""
@@ -78,12 +80,13 @@ class Prices:
             cost.record * max(count - 1, 0) + cost.byte * size for cost in (send, receive)
         )
         cold, as_cold = self.loop.cold * send.cold, self.loop.cold * receive.cold
+        anew, again = (0.0, send.after) if self.warm_after else (send.after, 0.0)
         return (
             charge(to_send, sending, cold, sent),
             charge(to_send + send.once, sending, cold, sent),
             charge(to_receive, receiving, as_cold, received),
             charge(to_receive + receive.once, receiving, as_cold, received),
-            charge(send.after, after, cold),
+            charge(anew, after, cold, again),
             size,
         )
 
@@ -132,7 +135,8 @@ def prices(wire: Wire, physics: Physics, asked: Fetch = FETCH) -> Prices:
         send = dict.fromkeys(kinds, physics.stream.send)
         receive = dict.fromkeys(kinds, physics.stream.receive)
         heads = {kind: _stream_head(wire, kind) for kind in kinds}
-        return Prices(loop, dict.fromkeys(kinds, STREAM), send, receive, heads)
+        codes = dict.fromkeys(kinds, STREAM)
+        return Prices(loop, codes, send, receive, heads, warm_after=True)
     return _exchange(wire, physics, asked)
 
 
