@@ -120,12 +120,14 @@ def _stalls(samples: Sequence[Sample], physics: Physics) -> tuple[Stalls, ...]:
     groups: list[list[tuple[Late, NDArray[np.float64]]]] = []
     for alike in points(samples):
         by_side = defaultdict[str, list[tuple[Late, NDArray[np.float64]]]](list)
-        for sample in alike:
-            if sample.late:
-                scenario = sample.scenario
-                trace = simulate(scenario, scenario.strategies[0], physics, sample.replication)
-                for side, late in sample.late.items():
-                    by_side[side].append((late, expected(late, side, trace)))
+        scenario, told = alike[0].scenario, [s for s in alike if s.late]
+        without = {
+            k: simulate(scenario, scenario.strategies[0], physics, k)
+            for k in {s.replication for s in told}
+        }
+        for sample in told:
+            for side, late in sample.late.items():
+                by_side[side].append((late, expected(late, side, without[sample.replication])))
         groups += by_side.values()
     return stalls(groups)
 
