@@ -45,7 +45,7 @@ class Proxy:
         self.senders = {LostRequest: requests_from, LostResponse: answers_from}
         self.faults: list[LinkFault] = []  # those that last, while they do
         self.losing: set[End] = set()  # whose next chunk is lost
-        self.free_at: dict[End, float] = {"client": 0.0, "server": 0.0}  # by sender
+        self.links: dict[End, Link] = {"client": Link(), "server": Link()}  # by sender
         self.pairs: set[Pair] = set()
         self.listener: asyncio.Server | None = None
 
@@ -96,9 +96,9 @@ class Proxy:
 
     async def _break_all(self) -> None:
         pairs = list(self.pairs)
-        self.free_at = {"client": 0.0, "server": 0.0}
         for pair in pairs:
             pair.reset()
+        self.links = {"client": Link(), "server": Link()}
         for pair in pairs:
             await pair.gone.wait()
 
@@ -219,6 +219,36 @@ class Socket(asyncio.Protocol):
             mine.setsockopt(socket.SOL_SOCKET, option, value)
 
 
+class Link:
+    """One direction's bandwidth, which all connections share: each sends a piece in its turn."""
+
+    def __init__(self) -> None:
+        self.free_at = 0.0  # when the next byte may begin to fly
+        self.turns: deque[Way] = deque()  # those with bytes to send, the next one first
+
+    def join(self, way: "Way", now: float) -> None:
+        """Let `way` have its turn; for a time in which none had bytes to send nothing is made up."""
+        if not self.turns:
+            self.free_at = max(self.free_at, now)
+        if way not in self.turns:
+            self.turns.append(way)
+
+    def leave(self, way: "Way") -> None:
+        if way in self.turns:
+            self.turns.remove(way)
+
+    def send_off(self, rate: float, now: float) -> None:
+        """Let pieces fly that are due by `now`, at `rate` bytes a second (0 is no limit)."""
+        while self.turns and self.free_at <= now:
+            way = self.turns.popleft()
+            piece = way.cut(max(1, int(rate * TICK)) if rate else len(way.waiting))
+            if rate:
+                self.free_at += len(piece) / rate
+            way.let_fly(piece, max(self.free_at, now))
+            if way.waiting:
+                self.turns.append(way)
+
+
 class Way:
     """One direction of a pair: bytes wait for bandwidth, then fly for as long as the delay is.
 
@@ -242,13 +272,8 @@ class Way:
         self.stopped = False  # nothing more is passed on
 
     @property
-    def free_at(self) -> float:
-        """When the next byte may begin to fly: all connections share the bandwidth."""
-        return self.proxy.free_at[self.sender]
-
-    @free_at.setter
-    def free_at(self, at: float) -> None:
-        self.proxy.free_at[self.sender] = at
+    def link(self) -> Link:
+        return self.proxy.links[self.sender]
 
     def take(self, data: bytes) -> None:
         """Pass `data` on, or lose it."""
@@ -258,8 +283,6 @@ class Way:
             self.proxy.losing.discard(self.sender)
             self.pair.reset()
             return
-        if not self.waiting:
-            self.free_at = max(self.free_at, self.loop.time())
         self.waiting += data
         self.go_on()
 
@@ -273,14 +296,15 @@ class Way:
     def block(self, blocked: bool) -> None:
         """Stop, or go on (soon: a transport that says it can write must not be closed meanwhile)."""
         self.blocked = blocked
-        if not blocked:
-            now = self.loop.time()
-            self.free_at = max(self.free_at, now)
-            self._plan(now)
+        if blocked:
+            self.link.leave(self)
+        else:
+            self._plan(self.loop.time())
 
     def stop(self) -> None:
         """Pass nothing on any more."""
         self.stopped = True
+        self.link.leave(self)
         self.waiting.clear()
         self.flying.clear()
         self.ending = False
@@ -296,26 +320,27 @@ class Way:
         self._read_or_not()
         due = []
         if self.waiting:
-            due.append(self.free_at)
+            due.append(self.link.free_at)
         if self.flying:
             due.append(self.flying[0][0])
         self._plan(*due if not self.blocked else ())
 
+    def cut(self, size: int) -> bytes:
+        """Take the first `size` of the bytes that wait."""
+        piece = bytes(self.waiting[:size])
+        del self.waiting[:size]
+        return piece
+
+    def let_fly(self, piece: bytes, begun: float) -> None:
+        self.flying.append((begun + self.proxy.delay, piece))
+
     def _send_off(self, now: float) -> None:
-        rate = self.proxy.rate
-        size = max(1, int(rate * TICK)) if rate else len(self.waiting)
-        while self.waiting and self.free_at <= now:
-            piece = bytes(self.waiting[:size])
-            del self.waiting[:size]
-            if rate:
-                self.free_at += len(piece) / rate
-            self._let_fly(piece, now)
+        if self.waiting:
+            self.link.join(self, now)
+            self.link.send_off(self.proxy.rate, now)
         if self.ending and not self.waiting:
             self.ending = False
-            self._let_fly(b"", now)
-
-    def _let_fly(self, piece: bytes, now: float) -> None:
-        self.flying.append((max(self.free_at, now) + self.proxy.delay, piece))
+            self.let_fly(b"", max(self.link.free_at, now))
 
     def _hand_on(self, piece: bytes) -> None:
         transport = self.sink.transport
