@@ -1,11 +1,15 @@
 """The session of a validation: what it runs and in which order. Nothing is measured here."""
 
 from collections import Counter
+from itertools import repeat
 from typing import Self
 
 import pytest
 
 from lab.calibration import plan as calibration_plan
+from lab.calibration import runs
+from lab.compare import silent
+from lab.engines import loopback
 from lab.trace import Trace
 from lab.validation import plan, session
 from lab.validation.observed import Point
@@ -14,7 +18,7 @@ from lab.validation.observed import Point
 def test_every_run_is_measured_once_and_calibration_is_spread_over_the_session() -> None:
     points = [*session._calibrated(quick=False), *plan.held_out()]
     segments, repeats = calibration_plan.SEGMENTS, session.REPLICATES
-    jobs = list(session._rounds(points, segments, repeats))
+    jobs = [job for jobs in session._rounds(points, segments, repeats) for job in jobs]
     wanted = Counter(
         (i, k) for i, p in enumerate(points) for k in range(segments if p.fitted else repeats)
     )
@@ -28,7 +32,7 @@ def test_every_run_is_measured_once_and_calibration_is_spread_over_the_session()
 @pytest.mark.parametrize("repeats", [1, 2, 3, 9])
 def test_no_segment_is_lost_whatever_the_replicates(repeats: int) -> None:
     points = session._calibrated(quick=True)
-    jobs = list(session._rounds(points, 4, repeats))
+    jobs = [job for jobs in session._rounds(points, 4, repeats) for job in jobs]
     assert sorted(jobs) == [(i, k) for i in range(len(points)) for k in range(4)]
 
 
@@ -54,10 +58,10 @@ def test_the_plan_is_held_out() -> None:
 def test_disturbed_runs_are_measured_again_and_the_calmest_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A fake session whose runs of one point are disturbed: three times, once less so."""
+    """A fake session: two rounds, in which one point is disturbed, the first time always."""
     points = [plan.point(plan.WebSocketPush(), 50), plan.point(plan.Webhook(), 50)]
-    stolen = {"WebSocketPush": [0.0, 0.5, 0.3, 0.4], "Webhook": [0.0]}
-    seen: Counter[str] = Counter()
+    stolen = {"WebSocketPush": iter([0.0, 0.5, 0.3, 0.4, 0.2, 0.0]), "Webhook": repeat(0.0)}
+    seen: list[tuple[str, int]] = []
 
     class Fake:
         def __init__(self, pinned: bool) -> None:
@@ -69,22 +73,32 @@ def test_disturbed_runs_are_measured_again_and_the_calmest_kept(
         def __exit__(self, *error: object) -> None:
             return None
 
-        def measure(self, scenario: object, strategy: object, replication: int = 0) -> Trace:
+        def measure(self, scenario: object, strategy: object, replication: int) -> Trace:
             name = strategy.name  # type: ignore[attr-defined]
-            values = stolen[name]
-            share = values[min(seen[name], len(values) - 1)]
-            seen[name] += 1
-            manifest = {"background": {"stolen": share, "other": 0.0}}
+            seen.append((name, replication))
+            manifest = {"background": {"stolen": next(stolen[name]), "other": 0.0}}
             return type("Fake", (), {"manifest": manifest})()
 
-    import lab.engines.loopback
+    monkeypatch.setattr(loopback, "Session", Fake)
+    kept, again = session._measure(points, 0, 2, silent)
+    assert again == session.REPEATS + 1
+    assert [kept[job].manifest["background"]["stolen"] for job in sorted(kept)] == [0.3, 0, 0, 0]
+    push = [replication for name, replication in seen if name == "WebSocketPush"]
+    assert push == [0, *[0] * (1 + session.REPEATS), 1, 1]  # the first is not counted
+    second = seen.index(("Webhook", 1))
+    assert all(replication == 1 for _, replication in seen[second:])  # repeated within the round
 
-    monkeypatch.setattr(lab.engines.loopback, "Session", Fake)
-    found, again = session._measure(points, 0, 1, session.silent)
-    assert again == session.REPEATS
-    assert len(found[0][0]) == 1 + session.REPEATS
-    assert session._calmest(found[0][0]).manifest["background"]["stolen"] == 0.3
-    assert seen["Webhook"] == 1
+
+def test_a_calm_run_is_kept_though_a_disturbed_one_lost_less() -> None:
+    shares = iter([(0.02, 0.0), (0.0, 0.03)])
+
+    def run(point: int, replicate: int) -> Trace:
+        stolen, other = next(shares)
+        manifest = {"background": {"stolen": stolen, "other": other}}
+        return type("Fake", (), {"manifest": manifest})()
+
+    kept, again = runs.calmest([[(0, 0)]], run, ["it"], 3, silent)
+    assert (kept[0, 0].manifest["background"]["other"], again) == (0.03, 1)
 
 
 def test_points_are_reseeded_without_other_changes() -> None:

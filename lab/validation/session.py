@@ -1,12 +1,11 @@
 """One session of validation: calibration and held-out runs interleaved, then the predictions.
 
 The machine drifts within minutes, so both belong together. Rounds of all held-out points, in an
-order drawn anew, with the calibration's segments spread over them; at the end, runs that failed
-the background gate (`calibration.disturbed`, fixed beforehand) are repeated. Of a held-out run the
-calmest try is kept; calibration takes all tries and sorts them itself.
+order drawn anew, with the calibration's segments spread over them; at the end of each, runs that
+failed the background gate (`calibration.disturbed`, fixed beforehand) are repeated, and the calmest
+try is kept.
 """
 
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.calibration import Sample, disturbed, learning, plan, runs
+from lab.calibration import disturbed, learning, plan, runs
 from lab.compare import Progress, empty_system, silent, unbatched
 from lab.engines.simulation import simulate
 from lab.files import whole_file
-from lab.machine import lost
 from lab.physics import Calibrated, Physics
 from lab.theory import theory
 from lab.trace import Trace
@@ -70,12 +68,16 @@ def validate(
     origin = learning.origin(quick, progress)
     points = [*_calibrated(quick), *held_out(quick)]
     measured, rejected = _measure(points, plan.segments(quick), repeats, progress)
-    samples = list(_samples(points, measured))
+    samples = [
+        runs.sample(points[i].scenario, k, trace)
+        for (i, k), trace in sorted(measured.items())
+        if points[i].fitted
+    ]
     direct = learning.Direct(learning.socket_buffer(), learning.safe_append())
     data = learning.learn(samples, direct, origin, quick, progress)
     costs = learning.calibrated(data)
     observations = [
-        _observe(point, measured[i], costs, progress, (i, len(points)))
+        _observe(point, _replicates(measured, i), costs, progress, (i, len(points)))
         for i, point in enumerate(points)
     ]
     session = f"{len(points)} points, {repeats} replicates, {rejected} disturbed runs repeated"
@@ -94,89 +96,61 @@ def _setting(scenario: Any) -> str:
     return said if size == 100 else f"{said}, {size / 1000:g} kB"
 
 
-Runs = dict[int, dict[int, list[Trace]]]  # all tries, by point and replicate
-
-
 def _measure(
     points: list[Point], segments: int, repeats: int, progress: Progress
-) -> tuple[Runs, int]:
-    """Measure all points; returns the tries at each run, and how many were measured again."""
+) -> tuple[dict[runs.Job, Trace], int]:
+    """Measure all points; returns the calmest try at each run, and how many were repeated."""
     from lab.engines.loopback import Session  # needs sockets, which judging does not
 
-    todo = list(_rounds(points, segments, repeats))
-    found: Runs = {i: {} for i in range(len(points))}
     with ExitStack() as stack:
         sessions = {
             pinned: stack.enter_context(Session(pinned=pinned))
             for pinned in sorted({p.pinned for p in points})
         }
 
-        def run(jobs: Iterable[tuple[int, int]], steps: int) -> None:
-            for done, (i, k) in enumerate(jobs):
-                point = points[i]
-                progress(f"measuring {point.strategy.label}, {point.setting}", done, steps)
-                trace = sessions[point.pinned].measure(point.scenario, point.strategy, k)
-                found[i].setdefault(k, []).append(trace)
+        def run(i: int, k: int) -> Trace:
+            point = points[i]
+            return sessions[point.pinned].measure(point.scenario, point.strategy, k)
 
-        for pinned, session in sessions.items():  # imports and first uses are not counted
-            first = next(p for p in points if p.pinned is pinned)
-            session.measure(first.scenario, first.strategy)
-        run(todo, len(todo))
-        again = 0
-        for _ in range(REPEATS):
-            bad = [
-                (i, k)
-                for i, some in found.items()
-                for k, tries in some.items()
-                if all(disturbed(trace.manifest.get("background")) for trace in tries)
-            ]
-            again += len(bad)
-            run(bad, len(bad))
-    progress("measured", len(todo), len(todo))
-    return found, again
+        for pinned in sessions:  # imports and first uses are not counted
+            run(next(i for i, p in enumerate(points) if p.pinned is pinned), 0)
+        titles = [f"{point.strategy.label}, {point.setting}" for point in points]
+        return runs.calmest(_rounds(points, segments, repeats), run, titles, REPEATS, progress)
 
 
-def _rounds(points: list[Point], segments: int, repeats: int) -> Iterator[tuple[int, int]]:
-    """Yield point and replicate of every run, in the order of measuring."""
+def _rounds(points: list[Point], segments: int, repeats: int) -> list[list[runs.Job]]:
+    """Return point and replicate of every run, in the order of measuring."""
     order = np.random.default_rng(ORDER)
+    rounds = []
     for k in range(repeats):
         chosen = [(i, k) for i, p in enumerate(points) if not p.fitted]
         first, last = (k * segments // repeats, (k + 1) * segments // repeats)
         chosen += [(i, s) for i, p in enumerate(points) if p.fitted for s in range(first, last)]
-        for j in order.permutation(len(chosen)).tolist():
-            yield chosen[j]
+        rounds.append([chosen[j] for j in order.permutation(len(chosen)).tolist()])
+    return rounds
 
 
-def _calmest(tries: list[Trace]) -> Trace:
-    return min(tries, key=lambda trace: lost(trace.manifest.get("background")))
-
-
-def _samples(points: list[Point], measured: Runs) -> Iterator[Sample]:
-    for i, point in enumerate(points):
-        if point.fitted:
-            for k, tries in measured[i].items():
-                for trace in tries:
-                    yield runs.sample(point.scenario, k, trace)
+def _replicates(measured: dict[runs.Job, Trace], point: int) -> dict[int, Trace]:
+    return {k: trace for (i, k), trace in sorted(measured.items()) if i == point}
 
 
 def _observe(
-    point: Point, measured: dict[int, list[Trace]], costs: Calibrated, progress: Progress, at: Any
+    point: Point, measured: dict[int, Trace], costs: Calibrated, progress: Progress, at: Any
 ) -> Observation:
     progress(f"predicting {point.strategy.label}, {point.setting}", *at)
 
     def model(physics: Physics, replication: int) -> Trace:
         return simulate(point.scenario, point.strategy, physics, replication)
 
-    replications = sorted(measured)
-    kept = [_calmest(measured[k]) for k in replications]
+    replications = list(measured)
     likely = [costs.ensemble[m % len(costs.ensemble)] for m in range(LIKELY)]
     return Observation(
         point,
         replications,
-        kept,
+        list(measured.values()),
         [model(costs.physics.steady(), k) for k in replications],
         [model(p, replications[m % len(replications)]) for m, p in enumerate(likely)],
-        sum(disturbed(trace.manifest.get("background")) for trace in kept),
+        sum(disturbed(trace.manifest.get("background")) for trace in measured.values()),
     )
 
 
