@@ -204,9 +204,8 @@ def _alone(
 ) -> tuple[float, float]:
     """Return medians of transit time and round trip of messages `rate` a second, evenly spaced."""
     lone = Workload(arrivals=Periodic(rate=rate), duration=20 / rate, size=scenario.workload.size)
-    quiet = costs.steady().model_copy(update={"noise": 0.0, "stalls": ()})
     single = scenario.model_copy(update={"workload": lone})
-    trace = simulate(single, strategy, quiet)
+    trace = simulate(single, strategy, costs.quiet())
     interval = getattr(strategy, "interval", 0.0)
     waits = trace.parts()["broker residence"] if interval else 0.0
     transit = float(np.median(trace.latency - waits))

@@ -163,8 +163,9 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `stalls` of each kind come on every core, on each by themselves. `noise` is the standard deviation
-    of the logarithm of warm work, drawn for each loop turn; what the cold adds has none. `drift` is that
-    of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have
+    of the logarithm of warm work, drawn for each loop turn; what the cold adds has none. `swing` is that
+    of the speed of a core, which lasts for a `spell` (its mean; they are memoryless), then is drawn anew;
+    `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have
     an append on disk.
     """
 
@@ -176,6 +177,8 @@ class Physics(Description):
     link: LinkPhysics = LinkPhysics()
     noise: Number = 0.0
     stalls: tuple[Stalls, ...] = ()
+    swing: Annotated[Number, Field(ge=0)] = 0.0
+    spell: Seconds = 0.0
     drift: Annotated[Number, Field(ge=0)] = 0.0
     sync: Seconds = 0.0
     cores: Count = 2
@@ -200,6 +203,10 @@ class Physics(Description):
     def steady(self) -> "Physics":
         """Return the same machine, but always at its typical speed."""
         return self.model_copy(update={"drift": 0.0})
+
+    def quiet(self) -> "Physics":
+        """Return the same machine without chance."""
+        return self.steady().model_copy(update={"noise": 0.0, "swing": 0.0, "stalls": ()})
 
     def slower(self, times: float) -> "Physics":
         """Return a machine on which all work, waking up, and the way to another core take `times` as long."""

@@ -22,7 +22,7 @@ from lab import (
 )
 from lab import calibration as cal
 from lab.calibration import fit, learning, parameters, plan, runs, stalls
-from lab.calibration.figures import SPEEDS, THROUGHPUT, figures, kind, typical
+from lab.calibration.figures import SPEEDS, THROUGHPUT, at_usual_speed, figures, kind, typical
 from lab.calibration.parameters import START, Fixed, physics_of
 from lab.physics import (
     IDEAL,
@@ -39,6 +39,7 @@ from lab.strategies import Strategy
 RNG = np.random.default_rng(5)
 TRUTH = {name: value * math.exp(RNG.uniform(-0.3, 0.3)) for name, value in START.items()}
 TRUE = physics_of(TRUTH)
+STEADY = TRUE.model_copy(update={"swing": 0.0})
 WITHIN = 0.05  # of what held-out runs of the truth show
 IDENTIFIED_WITHIN = 0.10
 
@@ -188,6 +189,27 @@ def test_what_short_and_long_sleeps_do_is_told_apart() -> None:
     assert step < found["broker residence p50"] < found["broker residence p90"]
 
 
+def test_chance_that_outlasts_a_message_shows_in_medians_of_several() -> None:
+    """Drawn for every turn it is lost in a median of five; drawn for a spell it stays."""
+    workload = Workload(arrivals=Poisson(rate=200), duration=10, warm_up=0.1)
+    scenario = Scenario(workload=workload, strategies=[WebSocketPush()])
+    found = []
+    for chance in ({"noise": 0.3}, {"swing": 0.3, "spell": 0.1}):
+        costs = IDEAL.model_copy(update={"stream": StreamCosts(step=1e-4), **chance})
+        run = figures(simulate(scenario, WebSocketPush(), costs))
+        found.append([run[f"latency {q}"] / run["latency p50"] - 1 for q in ("p90", "spells")])
+    (p90, spells), (swings_p90, swings_spells) = found
+    assert p90 == pytest.approx(swings_p90, rel=0.3)
+    assert spells < 0.65 * p90
+    assert swings_spells > 0.75 * swings_p90
+
+
+def test_figures_follow_the_speed_each_in_its_way() -> None:
+    run = {"latency p50": 2.0, "broker cpu": 3.0, "broker wake-ups": 1.0, THROUGHPUT: 10.0}
+    found = at_usual_speed(run, 2.0)
+    assert list(found.values()) == pytest.approx([2.0 / 2**1.2, 1.5, 1.0, 20.0])
+
+
 def test_runs_are_compared_at_the_typical_speed() -> None:
     """Three runs of one machine at three speeds are the same run at the mean, once that is known."""
     scenario = plan.scenarios()[1]
@@ -211,6 +233,16 @@ def test_the_fit_compares_with_runs_at_the_typical_speed_too() -> None:
     point = fit._point(alike, fit.QUICK)
     drifting = physics_of(TRUTH, Fixed(drift=0.5))
     assert fit.simulated(point, drifting) == fit.simulated(point, TRUE)
+    swinging = TRUE.model_copy(update={"swing": 0.5, "spell": 0.5})  # a run sees one speed, or two
+    strategy, k = point.scenario.strategies[0], point.replications[0]
+    luck = simulate(point.scenario, strategy, swinging, k).manifest["pace"]
+    assert abs(math.log(luck)) > 0.1
+    alone = point._replace(replications=(k,))
+    found = [fit.simulated(alone, physics) for physics in (swinging, STEADY)]
+    found.append(figures(simulate(point.scenario, strategy, swinging, k)))
+    used, steady, raw = (sum(v for k, v in run.items() if kind(k) == "cpu") for run in found)
+    assert used == pytest.approx(steady, rel=0.05)
+    assert raw / steady == pytest.approx(luck, rel=0.05)
 
 
 def test_throughput_is_fitted_in_overload_only_and_there_in_full() -> None:
@@ -255,18 +287,22 @@ def offered(rate: float, duration: float) -> Scenario:
     return Scenario(workload=workload, strategies=[WebSocketPush()])
 
 
+def told(samples: list[runs.Sample]) -> tuple[Stalls, ...]:
+    return learning._stalls(samples, learning._simulated(samples, TRUE))
+
+
 def test_stalls_are_told_from_late_messages() -> None:
     planted = {0.001: 12.0, 0.004: 4.0}  # a second, by length
     kinds = tuple(Stalls(rate=rate, length=length) for length, rate in planted.items())
     stalling = physics_of(TRUTH, Fixed(stalls=kinds))
     samples = [measured(offered(1_500, 5), k, stalling) for k in range(8)]
-    found = {some.length: some.rate for some in learning._stalls(samples, TRUE)}
+    found = {some.length: some.rate for some in told(samples)}
     for length, rate in planted.items():
         assert found.pop(length) == pytest.approx(rate, rel=0.15)
     lost = sum(length * rate for length, rate in planted.items())
     assert sum(length * rate for length, rate in found.items()) < 0.1 * lost, found
     quiet = [measured(offered(1_500, 1), 0, TRUE)]
-    assert learning._stalls(quiet, TRUE) == learning._stalls([], TRUE) == ()
+    assert told(quiet) == told([]) == ()
 
 
 def late(rates: dict[float, float]) -> stalls.Late:
@@ -321,18 +357,27 @@ def test_lateness_is_not_told_where_messages_come_together(strategy: Strategy) -
 
 def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:
     assert set(measured(offered(1_500, 1), 0).late) == set(stalls.WAITS)
-    half = simulate(offered(14_000, 0.2), WebSocketPush(), TRUE)
+    half = simulate(offered(14_000, 0.2), WebSocketPush(), STEADY)
     assert half.counters.cpu_seconds["broker"] > stalls.BUSY * half.done.max()
     assert "broker" not in stalls.lateness(offered(14_000, 0.2), half), "messages wait for others"
-    assert measured(offered(50_000, 0.1), 0).late == {}
+    assert measured(offered(50_000, 0.1), 0, STEADY).late == {}
     assert measured(offered(20, 0.5), 0).late == {}, "too few"
 
 
 def test_the_drift_is_that_of_runs_alike() -> None:
     scenario = plan.scenarios()[1]
     slow, fast = (measured(scenario, 0, TRUE.slower(times)) for times in (1.1, 1 / 1.1))
-    assert learning._drift([slow, fast]) == pytest.approx(math.log(1.1), rel=0.05)
-    assert learning._drift([slow]) == 0.0
+    steady = learning._simulated([slow], STEADY)
+    assert learning._drift([slow, fast], steady) == pytest.approx(math.log(1.1), rel=0.05)
+    assert learning._drift([slow], steady) == 0.0
+
+
+def test_the_drift_leaves_out_what_the_swing_of_the_cores_explains() -> None:
+    scenario = plan.scenarios()[1]
+    swinging = TRUE.model_copy(update={"swing": 0.3, "spell": 0.05})
+    samples = [measured(scenario, k, swinging) for k in range(12)]
+    assert learning._drift(samples, learning._simulated(samples, STEADY)) > 0.1
+    assert learning._drift(samples, learning._simulated(samples, swinging)) == 0.0
 
 
 def test_the_plan_has_other_messages_in_every_run() -> None:

@@ -95,7 +95,8 @@ def test_every_message_is_delivered_once_and_in_order(strategy: Strategy, proces
 @pytest.mark.parametrize("strategy", EVERY, ids=lambda s: s.label)
 def test_looking_ahead_changes_nothing(strategy: Strategy, monkeypatch: pytest.MonkeyPatch) -> None:
     apart = COSTS.model_copy(update={"cores": 3, "pins": {"source": 0, "broker": 1, "target": 2}})
-    for costs in (COSTS, apart):
+    swinging = COSTS.model_copy(update={"swing": 0.3, "spell": 1e-3})
+    for costs in (COSTS, apart, swinging):
         monkeypatch.setattr(loop, "AHEAD", 256)
         far = simulate(scenario(BUSY, strategy), strategy, costs)
         monkeypatch.setattr(loop, "AHEAD", 0)
@@ -615,6 +616,23 @@ def test_runs_differ_in_speed_as_much_as_the_machine_drifts() -> None:
     spread = np.log(np.array(used) / steady)
     assert spread.std() == pytest.approx(0.2, rel=0.35)
     assert abs(spread.mean()) < 0.1
+
+
+def test_a_core_keeps_its_speed_for_a_spell() -> None:
+    """Work of neighbours is as alike as a memoryless spell has it, and its mean is that of none."""
+    step, swing, spell, gap = 1e-5, 0.3, 0.05, 2e-3
+    costs = apart(stream=StreamCosts(step=step), swing=swing, spell=spell)
+    trace = evenly(costs, 1 / gap, 20_000)
+    pace = trace.parts()["broker residence"] / step
+    assert pace.mean() == pytest.approx(1, rel=0.04)
+    logs = np.log(pace)
+    assert logs.std() == pytest.approx(swing, rel=0.06)
+    logs = (logs - logs.mean()) / logs.std()
+    for lag in (1, 10, 50):
+        alike = np.mean(logs[lag:] * logs[:-lag])
+        assert alike == pytest.approx(math.exp(-lag * gap / spell), abs=0.06)
+    assert trace.manifest["pace"] == pytest.approx(pace.mean(), rel=1e-3)
+    assert simulate(scenario(BUSY, WebSocketPush()), WebSocketPush(), COSTS).manifest["pace"] == 1
 
 
 @pytest.mark.parametrize("buffer", [500, 5_000, 50_000])

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from lab.trace import Trace
 
-CLOSE, FAR = "close", "far"
+CLOSE, FAR, SPELLS = "close", "far", "spells"
 AFTER = {CLOSE: 1 / 3, FAR: 1 / 10}  # of the messages: those soonest, and latest, after another
 PARTS = ("schedule delay", "to the broker", "broker residence", "on the way", "consumer queue")
-TIMES = ("p50", "p90", "p99", CLOSE, FAR)
+TIMES = ("p50", "p90", "p99", CLOSE, FAR, SPELLS)
 THROUGHPUT = "throughput"
 WAKE_UPS = "wake-ups"
 SHORTEST = 1e-6  # seconds; shorter figures are not fitted
+TOGETHER = 5  # messages one after another, of which a median is taken
 FLOOR = 2e-6  # added to both sides of a ratio, so that nothing is infinitely wrong
 SPEEDS = {"cpu": 1.0, WAKE_UPS: 0.0} | dict.fromkeys(TIMES, 1.2)
 """Powers of a run's cost that figures follow."""
@@ -31,7 +32,8 @@ def figures(trace: Trace) -> Figures:
 
     Quantiles are of the messages after warm-up, the rest of all. Of each part there is a median, too, of the
     messages that were created soonest after the one before, and of those that were latest: they tell
-    what a short sleep does, and a long one.
+    what a short sleep does, and a long one. Of latency there is a ninth decile, too, of medians of five
+    messages that followed on one another: it tells which part of the chance outlasts a message.
     """
     found: Figures = {}
     counted = trace.counted
@@ -41,13 +43,20 @@ def figures(trace: Trace) -> Figures:
             found[f"{part} p50"], found[f"{part} p90"] = np.nanquantile(values[counted], (0.5, 0.9))
             found[f"{part} {CLOSE}"] = np.nanmedian(values[close])
             found[f"{part} {FAR}"] = np.nanmedian(values[far])
-    quantiles = np.nanquantile(trace.latency[counted], (0.5, 0.9, 0.99))
+    latency = trace.latency[counted]
+    quantiles = np.nanquantile(latency, (0.5, 0.9, 0.99))
+    found[f"latency {SPELLS}"] = _of_spells(latency)
     found |= dict(zip(("latency p50", "latency p90", "latency p99"), quantiles, strict=True))
     for side, used in trace.counters.cpu_seconds.items():
         found[f"{side} cpu"] = used / len(trace)
         found[f"{side} wake-ups"] = trace.counters.wake_ups[side] / len(trace)
     found[THROUGHPUT] = len(trace) / float(np.nanmax(trace.done))
     return {name: float(value) for name, value in found.items()}
+
+
+def _of_spells(latency: NDArray[np.float64]) -> float:
+    pieces = np.array_split(latency, max(1, len(latency) // TOGETHER))
+    return float(np.nanquantile([np.nanmedian(piece) for piece in pieces], 0.9))
 
 
 def _close_and_far(trace: Trace) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -60,7 +69,7 @@ def _close_and_far(trace: Trace) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def kind(name: str) -> str:
-    """Return what sort of figure it is: p50, p90, p99, close, far, cpu, wake-ups or throughput."""
+    """Return what sort of figure it is: p50, p90, p99, close, far, spells, cpu, wake-ups or throughput."""
     return name.split()[-1]
 
 
@@ -79,6 +88,11 @@ def costs(runs: Sequence[Mapping[str, float]], calm: Sequence[bool]) -> NDArray[
     return used / np.mean(used[_quiet(np.arange(len(runs)), calm)])
 
 
+def at_usual_speed(run: Mapping[str, float], speed: float) -> Figures:
+    """Return what the figures of a run would be whose work took not `speed` times as long as usual."""
+    return {name: value * speed ** -SPEEDS.get(kind(name), -1.0) for name, value in run.items()}
+
+
 def _quiet(picked: NDArray[np.intp], calm: Sequence[bool]) -> NDArray[np.intp]:
     """Return those of the indices whose runs are calm; all, if fewer than two are."""
     quiet = picked[np.asarray(calm)[picked]]
@@ -95,13 +109,12 @@ def typical(
     Quantiles leave out runs that are not `calm`, unless fewer than two are. `chosen` are indices
     of the runs to take, for a bootstrap.
     """
-    speeds = costs(runs, calm)
+    speeds = costs(runs, calm).tolist()
+    usual = [at_usual_speed(run, speed) for run, speed in zip(runs, speeds, strict=True)]
     picked = np.arange(len(runs)) if chosen is None else chosen
     quiet = _quiet(picked, calm)
     found = {}
     for name in runs[0]:
-        power = SPEEDS.get(kind(name), -1.0)
         which = quiet if is_time(name) else picked
-        values = np.array([runs[i][name] for i in which.tolist()]) * speeds[which] ** -power
-        found[name] = float(np.median(values))
+        found[name] = float(np.median([usual[i][name] for i in which.tolist()]))
     return found

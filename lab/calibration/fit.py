@@ -23,9 +23,11 @@ from lab.calibration.figures import (
     FAR,
     FLOOR,
     SHORTEST,
+    SPELLS,
     THROUGHPUT,
     WAKE_UPS,
     Figures,
+    at_usual_speed,
     figures,
     is_time,
     kind,
@@ -38,7 +40,16 @@ from lab.engines.simulation import simulate
 from lab.physics import Physics
 from lab.scenario import Scenario
 
-WEIGHTS = {"p50": 1.0, "p90": 0.7, CLOSE: 0.7, FAR: 0.7, "cpu": 0.9, WAKE_UPS: 0.5, THROUGHPUT: 3.0}
+WEIGHTS = {
+    "p50": 1.0,
+    "p90": 0.7,
+    CLOSE: 0.7,
+    FAR: 0.7,
+    SPELLS: 0.7,
+    "cpu": 0.9,
+    WAKE_UPS: 0.5,
+    THROUGHPUT: 3.0,
+}
 WHOLE = 2.0  # weight of the whole latency against that of a part
 HOT = 0.1  # weight of latencies of a system that is overloaded: they only follow the backlog
 SELDOM = 0.2  # wake-ups a message below which they are too few to tell
@@ -150,7 +161,8 @@ def _overloaded(scenario: Scenario, target: Figures) -> bool:
 def simulated(point: Point, physics: Physics) -> Figures:
     """Return the medians of the figures of runs simulated at the typical speed, as targets are."""
     strategy, steady = point.scenario.strategies[0], physics.steady()
-    runs = [figures(simulate(point.scenario, strategy, steady, k)) for k in point.replications]
+    traces = [simulate(point.scenario, strategy, steady, k) for k in point.replications]
+    runs = [at_usual_speed(figures(trace), trace.manifest["pace"]) for trace in traces]
     return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
 
 

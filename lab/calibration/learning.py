@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from lab import machine
-from lab.calibration.figures import costs
+from lab.calibration.figures import costs, figures
 from lab.calibration.fit import FULL, QUICK, Fitted, fit, points
 from lab.calibration.parameters import Fixed, physics_of
 from lab.calibration.runs import Sample, measure, plain
@@ -29,6 +29,7 @@ from lab.engines import common
 from lab.engines.simulation import simulate
 from lab.files import whole_file
 from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
+from lab.trace import Trace
 
 PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
 UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
@@ -78,10 +79,11 @@ def learn(
     The same runs give the same contents. `origin` says where they come from.
     """
     cores = len(os.sched_getaffinity(0))
-    fixed = Fixed(direct.buffer, (), _drift(samples), direct.sync)
+    fixed = Fixed(direct.buffer, sync=direct.sync)
     effort = QUICK if quick else FULL
     found = fit(samples, fixed, effort, progress, workers=cores)
-    fixed = fixed._replace(stalls=_stalls(samples, physics_of(found.values, fixed).steady()))
+    told = _simulated(samples, physics_of(found.values, fixed))
+    fixed = fixed._replace(stalls=_stalls(samples, told), drift=_drift(samples, told))
     manifest = {
         **(origin or {}),
         "errors": found.errors,
@@ -115,31 +117,45 @@ def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _stalls(samples: Sequence[Sample], physics: Physics) -> tuple[Stalls, ...]:
-    """Return the stalls of a core that explain the late messages which this physics does not."""
+Simulated = dict[tuple[int, int], Trace]  # by seed and replication of the runs that are repeated
+
+
+def _simulated(samples: Sequence[Sample], physics: Physics) -> Simulated:
+    """Return what measured runs are without stalls and drift, which this physics has none of."""
+    return {
+        _name(s): simulate(s.scenario, s.scenario.strategies[0], physics, s.replication)
+        for s in samples
+    }
+
+
+def _name(sample: Sample) -> tuple[int, int]:
+    return sample.scenario.workload.seed, sample.replication
+
+
+def _stalls(samples: Sequence[Sample], simulated: Simulated) -> tuple[Stalls, ...]:
+    """Return the stalls of a core that explain the late messages which simulation does not."""
     groups: list[list[tuple[Late, NDArray[np.float64]]]] = []
     for alike in points(samples):
         by_side = defaultdict[str, list[tuple[Late, NDArray[np.float64]]]](list)
-        scenario, told = alike[0].scenario, [s for s in alike if s.late]
-        without = {
-            k: simulate(scenario, scenario.strategies[0], physics, k)
-            for k in {s.replication for s in told}
-        }
-        for sample in told:
+        for sample in alike:
             for side, late in sample.late.items():
-                by_side[side].append((late, expected(late, side, without[sample.replication])))
+                by_side[side].append((late, expected(late, side, simulated[_name(sample)])))
         groups += by_side.values()
     return stalls(groups)
 
 
-def _drift(samples: Sequence[Sample]) -> float:
-    """Return by how much the machine's speed differs from run to run: deviation of its logarithm."""
-    spread = [
-        math.log(cost)
-        for some in points(samples)
-        for cost in costs([s.figures for s in some], [s.calm for s in some])
-    ]
-    return float(f"{np.std(spread):.4g}") if len(spread) > 1 else 0.0
+def _drift(samples: Sequence[Sample], simulated: Simulated) -> float:
+    """Return by how much the machine's speed differs from run to run: deviation of its logarithm.
+
+    What differs in simulation, too, because arrivals do and each core's speed swings, is left out.
+    """
+    spreads = np.zeros(2)
+    for alike in points(samples):
+        calm = [s.calm for s in alike]
+        runs = [s.figures for s in alike], [figures(simulated[_name(s)]) for s in alike]
+        spreads += [np.sum(np.log(costs(some, calm)) ** 2) for some in runs]
+    measured, without = spreads / max(len(samples), 1)
+    return float(f"{math.sqrt(max(0.0, measured - without)):.4g}")
 
 
 def socket_buffer() -> int:

@@ -64,8 +64,11 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "byte": 0.54e-9,
     "steep": 2.5,  # power
     "send_after": 5e-6,
+    "swing": 0.2,
+    "spell": 20e-3,
 }
-NOT_WORK = {*SHAPES, "noise", *COLD, *SHARES}
+CHANCE = ("noise", "swing", "spell")
+NOT_WORK = {*SHAPES, *CHANCE, *COLD, *SHARES}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
     name not in NOT_WORK and not name.endswith("_cold") for name in START
 ]
@@ -85,7 +88,7 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, "noise", *CALL} - {"common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COLD, *SHARES, *CHANCE, *CALL} - {"common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -176,7 +179,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
                 "cold": values["call_cold"],
             },
             "link": {"hop": values["hop"], "buffer": fixed.buffer},
-            "noise": values["noise"],
+            **{name: values[name] for name in CHANCE},
             "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,
             "sync": fixed.sync,

@@ -7,14 +7,13 @@ each had is counted over a busy period of the core; a loop that joins one begins
 a request and waits preempts its server when the reply wakes it, and the server goes to sleep after.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lab.engines.common import HEAD_START
 from lab.engines.simulation.cold import SECOND, averaged
-from lab.physics import Stalls
+from lab.physics import Physics
 
 if TYPE_CHECKING:
     from lab.engines.simulation.loop import EventLoop
@@ -40,16 +39,20 @@ class Core:
     of the stall.
     """
 
-    def __init__(self, stalls: Sequence[Stalls], rng: np.random.Generator) -> None:
+    def __init__(self, physics: Physics, rng: np.random.Generator) -> None:
         self.free_at = PREPARED
         self.usual = 0.0  # sleep lately
         self.ran = 0  # in all, for any loop
+        self.meant = 0.0  # the same at the pace that is usual
         self.last: EventLoop | None = None
         self.others_at = PREPARED  # when the last one has gone to sleep
         self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
         self.period = 0  # how often the core has become busy
-        self.stalls, self.rng = stalls, rng
-        self.stall_rate = sum(some.rate for some in stalls)
+        self.swing, self.spell = physics.swing, physics.spell * SECOND
+        self.pace = 1.0  # by which work takes longer than usual
+        self.changes_at = PREPARED if self.swing else NEVER
+        self.stalls, self.rng = physics.stalls, rng
+        self.stall_rate = sum(some.rate for some in physics.stalls)
         self.stall_at = self._gap()
         self.stall_until = 0
 
@@ -104,6 +107,12 @@ class Core:
         self.preempted = None
         loop.claim.waits = False
         self.others_at = loop.busy_until + loop.core_tail + 1
+
+    def change_pace(self, now: int) -> None:
+        """Have another spell begin. Ask from `changes_at` on; that none came meanwhile is no bias."""
+        sigma = self.swing
+        self.pace = self.rng.lognormal(-(sigma**2) / 2, sigma)
+        self.changes_at = now + int(self.rng.exponential(self.spell))
 
     def stall(self, now: int) -> int:
         """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""

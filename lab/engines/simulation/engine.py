@@ -42,7 +42,12 @@ class Simulation:
     """One run of one strategy. Use `simulate`."""
 
     def __init__(
-        self, scenario: Scenario, strategy: Strategy, physics: Physics, replication: int
+        self,
+        scenario: Scenario,
+        strategy: Strategy,
+        physics: Physics,
+        replication: int,
+        chance: int = 0,
     ) -> None:
         self.scenario = scenario
         self.strategy = strategy
@@ -50,6 +55,7 @@ class Simulation:
         if isinstance(strategy.wire, Call):
             self.physics = self.physics.without_sockets()
         self.replication = replication
+        self.streams = (replication, NOISE_STREAM, chance)[: 3 if chance else 2]
         self.workload = scenario.workload
         self.messages: Messages = self.workload.draw(replication)
         self.env = simpy.Environment(initial_time=0)
@@ -172,11 +178,10 @@ class Simulation:
 
     def _event_loops(self) -> dict[str, EventLoop]:
         sides = self.layout.sides
-        seeds = np.random.SeedSequence(
-            self.workload.seed, spawn_key=(self.replication, NOISE_STREAM)
-        ).spawn(len(sides) + self.physics.cores)
+        own = np.random.SeedSequence(self.workload.seed, spawn_key=self.streams)
+        seeds = own.spawn(len(sides) + self.physics.cores)
         draws = [np.random.default_rng(seed) for seed in seeds]
-        cores = [Core(self.physics.stalls, rng) for rng in draws[len(sides) :]]
+        cores = self.cores = [Core(self.physics, rng) for rng in draws[len(sides) :]]
         return {
             side: EventLoop(self.env, rank, cores[self.physics.core_of(side)], self.physics, rng)
             for rank, (side, rng) in enumerate(zip(sides, draws, strict=False), start=1)
@@ -191,6 +196,11 @@ class Simulation:
         link = Link(sender, receiver, consumer, next(self.ranks), physics)
         self.links.append(link)
         return link
+
+    def _pace(self) -> float:
+        """Return by which factor the work of the run took longer than it usually does."""
+        meant = sum(core.meant for core in self.cores)
+        return sum(core.ran for core in self.cores) / meant if meant else 1.0
 
     def _finish(self) -> None:
         if not self.finished.triggered and not self.troubled:
@@ -217,6 +227,7 @@ class Simulation:
             self.scenario, self.strategy, "simulation", self.replication, len(self.messages)
         )
         manifest["physics"] = self.physics.model_dump(mode="json")
+        manifest["pace"] = self._pace()
         drained = trouble.drained() if trouble else None
         trace = self.record.trace(self.strategy.brokerless, Counters(), manifest, drained)
         places = trouble.places() if trouble else {}
@@ -306,10 +317,15 @@ def _step(wire: Wire, physics: Physics) -> float:
 
 
 def simulate(
-    scenario: Scenario, strategy: Strategy, physics: Physics, replication: int = 0
+    scenario: Scenario,
+    strategy: Strategy,
+    physics: Physics,
+    replication: int = 0,
+    chance: int = 0,
 ) -> Trace:
     """Run `strategy` on the scenario's workload in virtual time and return its trace.
 
-    The same arguments give the same trace, byte for byte.
+    The same arguments give the same trace, byte for byte. Another `chance` is another draw of noise,
+    swings and stalls, on a machine of the same speed, which the messages of the replication meet.
     """
-    return Simulation(scenario, strategy, physics, replication).run()
+    return Simulation(scenario, strategy, physics, replication, chance).run()

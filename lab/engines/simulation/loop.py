@@ -115,7 +115,10 @@ class EventLoop:
         self.cold = Cold(loop)
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
-        self.varies = bool(loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise)
+        self.pace = 1.0  # that of the core in this turn
+        self.varies = bool(
+            loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise or physics.swing
+        )
         self.stalls = bool(core.stall_rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
@@ -216,7 +219,10 @@ class EventLoop:
         self.begun = self.opened = now
         core = self.core
         if self.varies:
-            self.factor = self.noise.draw()
+            if now >= core.changes_at:
+                core.change_pace(now)
+            self.pace = core.pace
+            self.factor = self.noise.draw() * self.pace
             if not self.warm:
                 self.opened = self.pay(self.rouse, now)
             self.opened = self.pay(self.iteration, self.opened)
@@ -229,6 +235,7 @@ class EventLoop:
         """Note that the loop had its core for so long."""
         self.cpu += used
         self.core.ran += used
+        self.core.meant += used / self.pace
 
     def pay(self, charge: Charge, now: int) -> int:
         """Return when work is done that begins `now`.
@@ -242,7 +249,7 @@ class EventLoop:
             if self.warm & (OF_HTTP if code >= HTTP else OF_STREAMS if code >= STREAMS else 0):
                 cold *= self.apart
             self.warm |= code
-            work += cold * self.cold.of(code)
+            work += cold * self.pace * self.cold.of(code)
         return now + int(work)
 
     def _wake(self) -> None:
@@ -252,11 +259,11 @@ class EventLoop:
             self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
             self.cpu_asleep = self.cpu
             self.warm = 0
-            self.luck = self.noise.draw()
+            self.luck = self.noise.draw() * self.core.pace
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
-        return int(self.sleep * (1.0 + self.settling * self.cold.now))
+        return int(self.sleep * self.pace * (1.0 + self.settling * self.cold.now))
 
     def _latency(self, idle: int, core_idle: int, timed: bool = False) -> int:
         """Return how long waking up takes after the loop and its core were idle for so long.
