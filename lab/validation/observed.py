@@ -38,7 +38,7 @@ class Observation:
     """A point, and its traces.
 
     `measured`: one a replicate; replicate k has the messages of replication `replications[k]`.
-    `predicted`: the model's run on the very same messages, one for each measured run.
+    `predicted`: the model's runs on the very same messages, as many for each measured run.
     `likely`: runs by other physics of the calibration's ensemble, each at a speed of its own
     drawing: what a replicate may look like if the model is right. `disturbed` counts the measured
     runs among `measured` that failed the background gate even when repeated.

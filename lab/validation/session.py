@@ -28,6 +28,7 @@ from lab.workload import Constant, Poisson, Workload
 
 REPLICATES, QUICK_REPLICATES = 6, 2
 REPEATS = 2  # more tries for a disturbed run
+CHANCES = 3  # with which each measured run is predicted
 LIKELY = 12  # simulated by the ensemble, a point
 DPI = 120
 ORDER = 11  # seed of the order of runs
@@ -139,8 +140,8 @@ def _observe(
 ) -> Observation:
     progress(f"predicting {point.strategy.label}, {point.setting}", *at)
 
-    def model(physics: Physics, replication: int) -> Trace:
-        return simulate(point.scenario, point.strategy, physics, replication)
+    def model(physics: Physics, replication: int, chance: int = 0) -> Trace:
+        return simulate(point.scenario, point.strategy, physics, replication, chance)
 
     replications = list(measured)
     likely = [costs.ensemble[m % len(costs.ensemble)] for m in range(LIKELY)]
@@ -148,7 +149,7 @@ def _observe(
         point,
         replications,
         list(measured.values()),
-        [model(costs.physics.steady(), k) for k in replications],
+        [model(costs.physics.steady(), k, c) for k in replications for c in range(CHANCES)],
         [model(p, replications[m % len(replications)]) for m, p in enumerate(likely)],
         sum(disturbed(trace.manifest.get("background")) for trace in measured.values()),
     )
