@@ -46,7 +46,7 @@ class Direct(NamedTuple):
 def calibrate(quick: bool = False, progress: Progress = silent) -> dict[str, Any]:
     """Measure this machine and return the contents of a calibration file.
 
-    Takes three minutes, six on a slow machine, in the quick form half a minute.
+    Takes a few minutes, nine on a slow machine that is often disturbed, in the quick form one.
     """
     made = origin(quick, progress)
     samples = measure(quick, progress)

@@ -29,8 +29,9 @@ def calibrate_command(
     """Learn the costs of this machine, from short measured runs.
 
     Each kind of connection is run at low, middle and high load, and the costs are fitted with which
-    simulation repeats the runs. Takes three minutes, six on a slow machine. Nothing else should run
-    meanwhile. Without --out, `compare`, `simulate` and `predict` use it from then on.
+    simulation repeats the runs. Takes a few minutes, nine on a slow machine that is often disturbed.
+    Nothing else should run meanwhile. Without --out, `compare`, `simulate` and `predict` use it from
+    then on.
     """
     path = out or calibration.own_path()
     if path.is_dir():
@@ -64,7 +65,7 @@ def validate_command(
 ) -> None:
     """Measure runs that calibration has not seen, and judge how well they are predicted.
 
-    Calibrates and measures in one session of about 20 minutes, during which nothing else should
+    Calibrates and measures in one session of 20 to 45 minutes, during which nothing else should
     run; then prints the goals, the worst predictions first, and every point, with two simpler
     models beside ours.
     """

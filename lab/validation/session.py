@@ -64,7 +64,7 @@ class Validation:
 def validate(
     quick: bool = False, replicates: int | None = None, progress: Progress = silent
 ) -> Validation:
-    """Measure, calibrate, predict and judge. Takes about 20 minutes, in the quick form one."""
+    """Measure, calibrate, predict and judge. Takes 20 to 45 minutes, in the quick form one."""
     repeats = replicates or (QUICK_REPLICATES if quick else REPLICATES)
     origin = learning.origin(quick, progress)
     points = [*_calibrated(quick), *held_out(quick)]
