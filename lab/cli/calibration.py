@@ -16,7 +16,7 @@ from lab.validation import validate
 
 def calibrate_command(
     quick: Annotated[
-        bool, typer.Option("--quick", help="In half a minute, and much less exact.")
+        bool, typer.Option("--quick", help="In a minute, and much less exact.")
     ] = False,
     out: Annotated[
         Path | None,

@@ -17,7 +17,7 @@ SOURCE = "PUSHPULL_COURSE_CALIBRATION"  # in the environment: a file, "before" o
 def costs(source: str = "now") -> Calibrated:
     """Return the costs of this machine, and say where they are from and how good they are.
 
-    `source` is "now" (half a minute of measuring, kept for "before"), "before" (the last one of this
+    `source` is "now" (a minute of measuring, kept for "before"), "before" (the last one of this
     lesson, or that of `pushpull calibrate`), "reference" (the one that is shipped) or a file. The
     environment variable `PUSHPULL_COURSE_CALIBRATION` has the last word: a class, or a check of all
     notebooks, need not measure again. Raises `InvalidInput` for a file that is none.

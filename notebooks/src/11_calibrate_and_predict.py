@@ -11,7 +11,7 @@
 # - judge an error of prediction beside the noise of the measurement;
 # - say where a prediction ends, before somebody relies on it.
 #
-# It takes about 60 minutes, half a minute of it in one cell, and builds on lessons 1, 2 and 10.
+# It takes about 60 minutes, about a minute of it in one cell, and builds on lessons 1, 2 and 10.
 
 # %%
 import numpy as np
