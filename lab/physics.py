@@ -143,11 +143,14 @@ class CallCosts(Cost):
 class LinkPhysics(Description):
     """A connection: one-way `delay`, `bandwidth` in bytes/s and `buffer` in bytes (0: unlimited).
 
-    Between loops on different cores it takes `hop` more.
+    Between loops on different cores it takes `hop` more: the sender's core has to wake the other one, at
+    the pace that it works at then. That takes up to 1 + `drowsy` times as long the more the receiver has
+    cooled in its sleep.
     """
 
     delay: Seconds = 0.0
     hop: Seconds = 0.0
+    drowsy: Annotated[Number, Field(ge=0)] = 0.0
     bandwidth: Annotated[Number, Field(ge=0)] = 0.0
     buffer: Natural = 0
 

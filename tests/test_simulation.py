@@ -592,6 +592,23 @@ def test_only_another_core_is_a_hop_away() -> None:
     assert apart.acked - apart.done == pytest.approx(3e-5 + 1e-3 + 2e-5, abs=1e-8)
 
 
+def test_a_hop_to_a_loop_that_has_cooled_takes_longer() -> None:
+    cooled = (0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0)
+    costs = apart(loop=LoopCosts(cooled=cooled), link=LinkPhysics(hop=1e-4, drowsy=2.0))
+    for rate, times in ((1000, 1.0), (1 / 6.1e-3, 2.0), (20, 3.0)):
+        hop = evenly(costs, rate, 30).parts()["to the broker"]
+        assert np.median(hop) == pytest.approx(1e-4 * times, rel=0.06)
+
+
+def test_a_hop_is_as_fast_as_the_sender_at_that_moment() -> None:
+    trace = evenly(apart(link=LinkPhysics(hop=1e-4), noise=0.3), 100, 2000)
+    hops = trace.parts()["to the broker"] / 1e-4
+    assert hops.mean() == pytest.approx(1, rel=0.03)
+    assert np.log(hops).std() == pytest.approx(0.3, rel=0.08)
+    close = evenly(apart(link=LinkPhysics(hop=1e-2), noise=0.3), 1e4, 200)
+    assert (np.diff(close.at_broker) >= 0).all()  # none overtakes another
+
+
 def test_stalls_take_their_share_of_the_time() -> None:
     """A message meets a stall with probability rate x length, anywhere in it."""
     rate, length = 5.0, 0.01
@@ -633,6 +650,22 @@ def test_a_core_keeps_its_speed_for_a_spell() -> None:
         assert alike == pytest.approx(math.exp(-lag * gap / spell), abs=0.06)
     assert trace.manifest["pace"] == pytest.approx(pace.mean(), rel=1e-3)
     assert simulate(scenario(BUSY, WebSocketPush()), WebSocketPush(), COSTS).manifest["pace"] == 1
+
+
+def test_each_message_of_a_long_turn_has_a_chance_of_its_own() -> None:
+    """A backlog that is handled in one turn takes the mean time, not that of its first message."""
+    work, count = 5e-5, 2_000
+    spells = math.exp(-(0.5**2))  # 1/pace is what gets done in a time: fast spells do more
+    for chance, times, pace in (
+        ({"noise": 0.5}, 1.0, 1.0),
+        ({"swing": 0.5, "spell": 4e-4}, spells, spells),
+        ({"stalls": (Stalls(rate=250.0, length=1e-3),)}, 1.25, 1.0),
+    ):
+        costs = apart(stream=StreamCosts(receive=Cost(fixed=work)), **chance)
+        trace = evenly(costs, 1e7, count)
+        used = trace.counters.cpu_seconds["broker"]
+        assert used == pytest.approx(times * count * work, rel=0.12)
+        assert trace.manifest["pace"] == pytest.approx(pace, rel=0.12)
 
 
 @pytest.mark.parametrize("buffer", [500, 5_000, 50_000])

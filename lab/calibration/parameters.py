@@ -31,6 +31,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
     "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
     "hop": 34e-6,
+    "hop_drowsy": 1.5,
     "noise": 0.38,
     "stream_step": 0.98e-6,
     "send": 7.5e-6,
@@ -68,7 +69,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "spell": 20e-3,
 }
 CHANCE = ("noise", "swing", "spell")
-NOT_WORK = {*SHAPES, *CHANCE, *COLD, *SHARES}
+NOT_WORK = {*SHAPES, *CHANCE, *COLD, *SHARES, "hop_drowsy"}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
     name not in NOT_WORK and not name.endswith("_cold") for name in START
 ]
@@ -178,7 +179,11 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
                 "sleep": values["call_sleep"],
                 "cold": values["call_cold"],
             },
-            "link": {"hop": values["hop"], "buffer": fixed.buffer},
+            "link": {
+                "hop": values["hop"],
+                "drowsy": values["hop_drowsy"],
+                "buffer": fixed.buffer,
+            },
             **{name: values[name] for name in CHANCE},
             "stalls": [stalls.model_dump() for stalls in fixed.stalls],
             "drift": fixed.drift,

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.engines.common import FATES, Ledger
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import ARRIVAL, NEVER, NOTHING, SECOND, TIMER, EventLoop
+from lab.engines.simulation.loop import ARRIVAL, NEVER, NOTHING, SECOND, TIMER, EventLoop, Ready
 from lab.engines.simulation.prices import Quote, Quotes
 from lab.engines.simulation.record import Record
 from lab.faults import Fault, slowness
@@ -51,7 +51,7 @@ class Run:
             self.finish()
 
 
-class Actor:
+class Actor(Ready):
     """Drives `role` on `loop`. Subclasses say what is stamped and where messages go."""
 
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int) -> None:
@@ -164,7 +164,11 @@ class Source(Actor):
                 if sent[m] == NEVER:
                     sent[m] = now
             quote = known.get(len(output.messages)) or self.quotes.of(output.messages)
-            charge = quote[0] if link.written == loop.begun else quote[1]
+            if link.written == loop.begun:
+                now = loop.vary(now)
+                charge = quote[0]
+            else:
+                charge = quote[1]
             link.written = loop.begun
             now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             if link.is_call:
@@ -321,7 +325,7 @@ class Broker(Actor):
         return now
 
 
-class Worker:
+class Worker(Ready):
     """The consumer's one worker, busy for the work of each message in turn."""
 
     def __init__(self, consumer: "Consumer", rank: int) -> None:
@@ -373,7 +377,7 @@ class Worker:
         return consumer.handle(worked, loop.pay(loop.finish, now))
 
 
-class Writer:
+class Writer(Ready):
     """Sends what a consumer says to the broker in its loop's next turn.
 
     An HTTP library does so in a task of its own: messages for other consumers of the process that have

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.engines.simulation.link import Link
-from lab.engines.simulation.loop import ARRIVAL
+from lab.engines.simulation.loop import ARRIVAL, Ready
 from lab.messages import Ack, Deliver, Disconnected, Nack, OutOfRange, Subscribe, Writable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Kind = Literal["ingest", "stream", "push", "pull"]
 
 
-class Told:
+class Told(Ready):
     """Something an actor is told by the system: ready on its loop like whatever arrives."""
 
     def __init__(self, actor: "Actor", message: Any, rank: int) -> None:

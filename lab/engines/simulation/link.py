@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from lab.engines.simulation.loop import ARRIVAL, NOTHING, SECOND, WRITABLE, Charge
+from lab.engines.simulation.loop import ARRIVAL, NOTHING, SECOND, WRITABLE, Charge, Ready
 from lab.messages import Blocked, Message, Writable
 from lab.physics import LinkPhysics
 from lab.strategies.base import Stream, Wire
@@ -37,7 +37,7 @@ def read_ahead(wire: Wire, sizes: Sequence[int]) -> int:
     return min(len(sizes), FRAMES)
 
 
-class Link:
+class Link(Ready):
     """Carries messages from `sender` to `receiver`, in order. `rank` breaks ties.
 
     Without physics it is a call within one process.
@@ -58,7 +58,9 @@ class Link:
         self.consumer = consumer
         self.rank = rank
         same_core = sender.loop.core is receiver.loop.core
-        self.delay = int((physics.delay + (0.0 if same_core else physics.hop)) * SECOND)
+        self.hop = 0.0 if same_core else physics.hop * SECOND
+        self.drowsy = self.hop * physics.drowsy
+        self.delay = int(physics.delay * SECOND + self.hop)
         self.usual = SECOND / physics.bandwidth if physics.bandwidth else 0.0
         self.ns_per_byte = self.usual
         self.capacity = physics.buffer or UNLIMITED
@@ -104,7 +106,12 @@ class Link:
             self._transmit(message, size, now)
             return
         self.unread = unread
-        self.queue.append((now + self.delay, message, size))
+        arrives = now + self.delay
+        if self.hop:
+            arrives += int(self.hop * (self.sender.loop.factor - 1.0))  # it is the sender's work
+            if self.queue:
+                arrives = max(arrives, self.queue[-1][0])
+        self.queue.append((arrives, message, size))
         if not self.listening:
             self.listen()
 
@@ -121,11 +128,13 @@ class Link:
             self.to_accept = NOTHING
         while queue and (role.accepting or not self.gated):
             if queue[0][0] > begun:
-                begun = receiver.loop.go_on(queue[0][0], now)
+                begun = receiver.loop.go_on(queue[0][0], now, drowsy=self.drowsy)
                 if begun < 0:
                     break
                 now = receiver.loop.opened
                 first = True
+            if not first:
+                now = receiver.loop.vary(now)
             _, message, size = queue.popleft()
             self.unread -= size
             now = take(message, first, now)
@@ -191,7 +200,7 @@ class Link:
         self._listen_anew()
 
 
-class Notice:
+class Notice(Ready):
     """Tells the sender's role that its connection is writable again."""
 
     def __init__(self, link: Link) -> None:

@@ -13,7 +13,7 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import simpy
@@ -29,12 +29,17 @@ SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has j
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
 
-class Ready(Protocol):
-    """Something an event loop can have ready: `run` handles it from `now` on, returns the end."""
+class Ready:
+    """Something an event loop can have ready: `run` handles it from `now` on, returns the end.
+
+    If it comes from another core a loop that has cooled takes up to `drowsy` nanoseconds more to wake up.
+    """
 
     rank: int
+    drowsy = 0.0
 
-    def run(self, now: int, begun: int) -> int: ...
+    def run(self, now: int, begun: int) -> int:
+        raise NotImplementedError
 
 
 Entry = tuple[int, int, int, Ready]  # ready at, kind, rank
@@ -116,8 +121,9 @@ class EventLoop:
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.pace = 1.0  # that of the core in this turn
-        self.varies = bool(
-            loop.cold or loop.drowsy or loop.rouse or loop.slack or physics.noise or physics.swing
+        self.varies = any(
+            (loop.cold, loop.drowsy, loop.rouse, loop.slack)
+            + (physics.link.drowsy, physics.noise, physics.swing)
         )
         self.stalls = bool(core.stall_rate)
         self.noise = Noise(physics, rng)
@@ -217,19 +223,40 @@ class EventLoop:
     def _open(self, now: int) -> None:
         """Begin a turn: draw how its costs differ from the mean, and pay for the turn itself."""
         self.begun = self.opened = now
-        core = self.core
         if self.varies:
-            if now >= core.changes_at:
-                core.change_pace(now)
-            self.pace = core.pace
-            self.factor = self.noise.draw() * self.pace
+            self._draw(now)
             if not self.warm:
                 self.opened = self.pay(self.rouse, now)
             self.opened = self.pay(self.iteration, self.opened)
         else:
             self.opened += int(self.iteration[0])
+        self.opened = self._stalled(self.opened, now)
+
+    def vary(self, now: int) -> int:
+        """Go on with one more thing in this turn, whose chance is its own; returns when it begins.
+
+        Without this all of a long turn would be as fast or slow as its first message.
+        """
+        if self.varies:
+            self._draw(now)
+        return self._stalled(now, now)
+
+    def _draw(self, now: int) -> None:
+        """Draw how what begins now differs from the mean."""
+        core = self.core
+        if now >= core.changes_at:
+            core.change_pace(now)
+        if core.pace != self.pace:
+            core.meant += (now - self.begun) * (1.0 / self.pace - 1.0 / core.pace)  # see `_charge`
+            self.pace = core.pace
+        self.factor = self.noise.draw() * self.pace
+
+    def _stalled(self, end: int, now: int) -> int:
+        """Return the end of what began `now`, later if the core stalls then."""
+        core = self.core
         if self.stalls and (now >= core.stall_at or now < core.stall_until):
-            self.opened += core.stall(now)
+            return end + core.stall(now)
+        return end
 
     def _charge(self, used: int) -> None:
         """Note that the loop had its core for so long."""
@@ -265,19 +292,22 @@ class EventLoop:
         """Return what going to sleep takes after this turn."""
         return int(self.sleep * self.pace * (1.0 + self.settling * self.cold.now))
 
-    def _latency(self, idle: int, core_idle: int, timed: bool = False) -> int:
+    def _latency(self, idle: int, core_idle: int, timed: bool, drowsy: float) -> int:
         """Return how long waking up takes after the loop and its core were idle for so long.
 
-        A timer, which is late in a warm loop, is later in a cold one, and the later the longer it was.
+        A timer, which is late in a warm loop, is later in a cold one, and the later the longer it was;
+        what comes from another core takes up to `drowsy` more.
         """
-        drowsy = self.drowsy * self.cold.asleep(idle, core_idle, self.core.usual)
-        latency = self.wake_up * (1.0 + drowsy) * self.luck
-        return int(latency + self.timer * drowsy + self.slack * idle if timed else latency)
+        cold = self.cold.asleep(idle, core_idle, self.core.usual)
+        latency = (self.wake_up * (1.0 + self.drowsy * cold) + drowsy * cold) * self.luck
+        if timed:
+            latency += self.timer * self.drowsy * cold + self.slack * idle
+        return int(latency)
 
-    def go_on(self, at: int, end: int, timed: bool = False) -> int:
+    def go_on(self, at: int, end: int, timed: bool = False, drowsy: float = 0.0) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
 
-        `timed` says that a timer makes it ready. Returns when the turn began, or -1 if it may not:
+        `timed` says that a timer makes it ready, `drowsy` is what it has as `Ready`. Returns when the turn began, or -1 if it may not:
         something else comes first. What the caller does next starts at `opened`. This saves the way
         through the agenda.
         """
@@ -286,7 +316,7 @@ class EventLoop:
         if not asleep:
             begin = end + tail
         elif self.varies:
-            begin = at + self._latency(at - end, at - end, timed)
+            begin = at + self._latency(at - end, at - end, timed, drowsy)
         else:
             begin = at + int(self.wake_up)
         agenda = self.agenda
@@ -309,20 +339,20 @@ class EventLoop:
         ready = [entry]
         while self.agenda and self.agenda[0][0] <= now:
             ready.append(heappop(self.agenda))
-        for *_, item in ready:
-            end = item.run(end, now)
+        for i, (*_, item) in enumerate(ready):
+            end = item.run(self.vary(end) if i else end, now)
         return end
 
     def _next_turn(self) -> int:
         """Return when the next turn begins: at once if not asleep yet, else after waking up."""
-        at, kind, *_ = self.agenda[0]
+        at, kind, _, ready = self.agenda[0]
         idle = at - self.busy_until
         self.asleep = idle > self.core_tail
         if not self.asleep:
             return self.busy_until + (self.core_tail if at > self.ended else 0)
         core = self.core
         if self.varies:
-            latency = self._latency(idle, at - core.free_at, kind == TIMER)
+            latency = self._latency(idle, at - core.free_at, kind == TIMER, ready.drowsy)
         else:
             latency = int(self.wake_up)
         if at < core.others_at and core.last is not self:
