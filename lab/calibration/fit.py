@@ -46,7 +46,7 @@ WEIGHTS = {
     CLOSE: 0.7,
     FAR: 0.7,
     SPELLS: 0.7,
-    "cpu": 0.9,
+    "cpu": 1.4,
     WAKE_UPS: 0.5,
     THROUGHPUT: 3.0,
 }
@@ -64,7 +64,6 @@ FIRST = 0.01  # damping with a Jacobian just found
 FAILURES = 3  # in a row to find a better place, after which the search ends
 GOOD_ENOUGH = 0.001  # the share of the cost that one more step must win
 SLOW = 0.06  # the same, or else the Jacobian is found anew
-CHAOTIC = 3  # runs of an overloaded point, at least: chance decides how many messages share a turn
 MEMBERS = 16
 SEED = 7
 
@@ -122,7 +121,7 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     if expected > effort.most and not overloaded:
         shorter = {"duration": workload.warm_up + effort.most / rate}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
-    repeats = max(CHAOTIC if overloaded else 1, math.ceil(effort.fewest / expected))
+    repeats = math.ceil(effort.fewest / expected)
     return Point(
         scenario,
         tuple(dict.fromkeys(s.replication for s in alike))[:repeats],
