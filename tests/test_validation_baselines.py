@@ -22,7 +22,7 @@ from lab import (
 )
 from lab.oracles import lindley
 from lab.oracles.queues import md1_wait_quantile
-from lab.validation.baselines import baselines, on_line, outside
+from lab.validation.baselines import baselines, interpolated, on_line, outside
 from lab.validation.families import relatives
 from lab.validation.judge import judge
 from lab.validation.observed import Observation, Point
@@ -186,6 +186,30 @@ def test_interpolation_needs_two_loads_of_the_same_family():
     assert found["interpolation"]["p99"] == pytest.approx(0.02 / 2**0.5)
     for other in (point(Webhook(), 200), point(PUSH, 200, size=8000), point(LongPoll(), 200)):
         assert "interpolation" not in baselines(observation(other), plan)
+
+
+def test_interpolation_is_exact_for_power_laws_of_rate_and_size():
+    def law(rate: float, size: float) -> float:
+        return 0.5 * rate**0.7 * size**0.3
+
+    runs = ((100, (10, 60, 300)), (5000, (200,)), (20_000, (30, 90)))
+    curves = {size: {rate: law(rate, size) for rate in rates} for size, rates in runs}
+    for rate in (5, 100, 1000):
+        for size in (50, 100, 800, 20_000, 1e5):
+            assert interpolated(curves, rate, size) == pytest.approx(law(rate, size))
+    one_size = {100: curves[100]}
+    assert interpolated(one_size, 50, 100) == pytest.approx(law(50, 100))
+    assert interpolated(one_size, 50, 200) is None
+    assert interpolated({5000: curves[5000]}, 50, 5000) is None
+    assert interpolated({}, 50, 100) is None
+
+
+def test_interpolation_goes_on_from_another_size():
+    plan = [fitted(PUSH, 100, 0.01), fitted(PUSH, 400, 0.02), fitted(PUSH, 100, 0.04, size=10_000)]
+    found = baselines(observation(point(PUSH, 400, size=1000)), plan)
+    assert found["interpolation"]["p50"] == pytest.approx(0.04)
+    assert outside(point(PUSH, 400, size=1000), plan) is False
+    assert outside(point(PUSH, 400, size=20_000), plan) is True
 
 
 def test_outside_is_beyond_the_calibrated_rates():

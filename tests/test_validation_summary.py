@@ -143,7 +143,7 @@ def test_goals_against_the_baselines():
     rows += [row(0.1, baselines={"tandem": 0.19, "interpolation": -0.4}, outside=True)]
     tandem = goal("median error at p50, as a multiple of the textbook tandem's", rows)
     assert (tandem.figure, tandem.reached) == (pytest.approx(0.1 / 0.22), True)
-    text = "median error at p50 outside the calibrated loads, as a multiple of interpolation's"
+    text = "median error at p50 outside the calibrated range, as a multiple of interpolation's"
     beyond = goal(text, rows)
     assert (beyond.figure, beyond.points, beyond.reached) == (pytest.approx(0.25), 1, True)
     assert goal(text, rows[:1]).reached is None

@@ -2,15 +2,18 @@
 
 `tandem`: the textbook's queue with fixed costs, on the point's own arrivals (see `tandem.py`).
 `interpolation`: a straight line through the measured quantiles over the rate, both in logarithms,
-between the two nearest rates of the point's family, continued beyond the last of them.
+between the two nearest rates of the point's kind, continued beyond the last of them; and in the same
+way from the size that was run at the most rates to that of the point.
 """
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from statistics import geometric_mean
 
 import numpy as np
 
-from lab.validation.families import family, rate, relatives
+from lab.validation.families import kind, rate, relatives, size
 from lab.validation.latency import quantiles
 from lab.validation.observed import Observation, Point
 from lab.validation.rows import QUANTILES, typical
@@ -29,9 +32,14 @@ def baselines(observation: Observation, fitted: Sequence[Observation]) -> dict[s
 
 
 def outside(point: Point, fitted: Sequence[Observation]) -> bool | None:
-    """Say whether the rate is beyond those that calibration ran of this family; None if of none."""
-    rates = [rate(o.point) for o in _family(point, fitted)]
-    return not min(rates) <= rate(point) <= max(rates) if rates else None
+    """Say whether rate or size is beyond those that calibration ran of this kind; None if of none."""
+    known = _kind(point, fitted)
+    return any(not _within(measure, point, known) for measure in (rate, size)) if known else None
+
+
+def _within(measure: Callable[[Point], float], point: Point, known: list[Observation]) -> bool:
+    values = [measure(o.point) for o in known]
+    return min(values) <= measure(point) <= max(values)
 
 
 def _by_tandem(observation: Observation, fitted: Sequence[Observation]) -> Quantiles:
@@ -47,18 +55,43 @@ def _by_tandem(observation: Observation, fitted: Sequence[Observation]) -> Quant
 
 
 def _by_interpolation(point: Point, fitted: Sequence[Observation]) -> Quantiles:
-    known = {rate(o.point): o.measured for o in _family(point, fitted) if o.measured}
-    if len(known) < 2:
-        return {}
+    known = [o for o in _kind(point, fitted) if o.measured]
     found = {}
     for name, share in QUANTILES.items():
-        curve = {r: typical(quantiles(traces, share).tolist()) for r, traces in known.items()}
-        found[name] = on_line(sorted(curve.items()), rate(point))
+        curves = defaultdict[float, dict[float, float]](dict)  # by size, then by rate
+        for o in known:
+            curves[size(o.point)][rate(o.point)] = typical(quantiles(o.measured, share).tolist())
+        value = interpolated(curves, rate(point), size(point))
+        if value is not None:
+            found[name] = value
     return found
 
 
-def _family(point: Point, fitted: Sequence[Observation]) -> list[Observation]:
-    return [o for o in fitted if family(o.point) == family(point)]
+def _kind(point: Point, fitted: Sequence[Observation]) -> list[Observation]:
+    return [o for o in fitted if kind(o.point) == kind(point)]
+
+
+def interpolated(
+    curves: Mapping[float, Mapping[float, float]], rate: float, size: float
+) -> float | None:
+    """Return the value at `rate` and `size` by straight lines in logarithms; None if there are none.
+
+    `curves` are values by rate, for each size. The size with the most rates has a curve; another
+    one changes it by a factor, the geometric mean of those at its own rates.
+    """
+    base = max(curves, key=lambda some: (len(curves[some]), -some), default=0.0)
+    if not curves or len(curves[base]) < 2:
+        return None
+    curve = sorted(curves[base].items())
+    factors = {
+        some: geometric_mean(value / on_line(curve, at) for at, value in by_rate.items())
+        for some, by_rate in curves.items()
+    }
+    if size == base:
+        return on_line(curve, rate)
+    if len(factors) < 2:
+        return None
+    return on_line(curve, rate) * on_line(sorted(factors.items()), size)
 
 
 def on_line(curve: Sequence[tuple[float, float]], x: float) -> float:

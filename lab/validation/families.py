@@ -1,4 +1,4 @@
-"""Which points of a plan belong together: those that differ in their rate alone, and near ones."""
+"""Which points of a plan belong together: those that differ in rate alone, or size, and near ones."""
 
 import json
 import math
@@ -13,8 +13,17 @@ UNIMPORTANT = {"duration", "warm_up", "seed"}  # of a workload, to what its late
 
 def family(point: Point) -> str:
     """Return all that matters of a point but its rate; equal for points of one family."""
+    return _all_but(point, UNIMPORTANT)
+
+
+def kind(point: Point) -> str:
+    """Return all that matters of a point but its rate and size; equal for points of one kind."""
+    return _all_but(point, UNIMPORTANT | {"size"})
+
+
+def _all_but(point: Point, some: set[str]) -> str:
     scenario = point.scenario
-    workload = scenario.workload.model_dump(mode="json", exclude=UNIMPORTANT)
+    workload = scenario.workload.model_dump(mode="json", exclude=some)
     workload["arrivals"].pop("rate", None)
     retention = scenario.retention.model_dump(mode="json")
     return json.dumps(
@@ -25,6 +34,11 @@ def family(point: Point) -> str:
 def rate(point: Point) -> float:
     """Return the messages that are created per second, on average."""
     return point.scenario.workload.arrivals.mean_rate
+
+
+def size(point: Point) -> float:
+    """Return the bytes of a message, on average."""
+    return point.scenario.workload.size.mean
 
 
 def relatives(point: Point, fitted: Sequence[Observation]) -> list[Observation]:
@@ -49,12 +63,12 @@ def _distance(point: Point, other: Point) -> tuple[float, ...]:
     mine, its = dict(point.strategy), dict(other.strategy)
     turned = set(point.strategy.changes()) ^ set(other.strategy.changes())
     different = [name for name in mine.keys() & its.keys() - {"kind"} if mine[name] != its[name]]
-    size, its_size = (max(1.0, p.scenario.workload.size.mean) for p in (point, other))
+    bytes_, its_bytes = (max(1.0, size(p)) for p in (point, other))
     return (
         point.strategy.name != other.strategy.name,
         len(mine.keys() ^ its.keys()),
         len(turned),
         len(different),
-        abs(math.log(size / its_size)),
+        abs(math.log(bytes_ / its_bytes)),
         abs(point.scenario.workload.consumers - other.scenario.workload.consumers),
     )

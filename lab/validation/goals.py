@@ -120,7 +120,7 @@ def _against_baselines(rows: Sequence[Row]) -> Iterator[Goal]:
     beyond = select(rows, lambda place: place.outside is True)
     for baseline, where, some, limit in (
         ("the textbook tandem's", "", rows, TANDEM_RATIO),
-        ("interpolation's", " outside the calibrated loads", beyond, 1.0),
+        ("interpolation's", " outside the calibrated range", beyond, 1.0),
     ):
         name = "tandem" if "tandem" in baseline else "interpolation"
         for quantile in PROMISED:

@@ -116,7 +116,7 @@ def _rows(title: str, rows: Sequence[Row]) -> Grid:
         "Measured: the median over replicates, with the 95 % interval for one more. Predicted: the"
         " median, with the central 95 % of likely runs. Noise: the replicates' own error."
         " Busy: the busiest core's utilisation, or over where messages came faster than they went."
-        " *: the rate is beyond those at which calibration ran.",
+        " *: the rate or size is beyond those at which calibration ran.",
         (
             *("point", "quantile", "busy", "measured", "predicted", "error"),
             *("inside", "noise", "tandem", "interpo-\nlation"),

@@ -39,8 +39,8 @@ class Place:
     `strategy` is its label. `rate` is messages a second, `messages` those of one replicate.
     `family` names the point's scenario but for its rate. `overloaded` says that the messages came
     faster than they were delivered, so that latency depends on how long the run lasted.
-    `utilisation` is that of the busiest core, `outside` says that the rate is beyond those at
-    which the family was calibrated (None if it was not).
+    `utilisation` is that of the busiest core, `outside` says that the rate or size is beyond
+    those at which points like it were calibrated (None if none were).
     """
 
     strategy: str
