@@ -143,9 +143,9 @@ class CallCosts(Cost):
 class LinkPhysics(Description):
     """A connection: one-way `delay`, `bandwidth` in bytes/s and `buffer` in bytes (0: unlimited).
 
-    Between loops on different cores it takes `hop` more: the sender's core has to wake the other one, at
-    the pace that it works at then. That takes up to 1 + `drowsy` times as long the more the receiver has
-    cooled in its sleep.
+    Between loops on different cores it takes `hop` more: the sender's core has to wake the other one,
+    at the pace that it works at then. The more the receiver has cooled in its sleep, the longer that
+    takes: up to 1 + `drowsy` times as long.
     """
 
     delay: Seconds = 0.0
@@ -166,10 +166,10 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `stalls` of each kind come on every core, on each by themselves. `noise` is the standard deviation
-    of the logarithm of warm work, drawn for each message in a turn; what the cold adds has none. `swing` is that
-    of the speed of a core, which lasts for a `spell` (its mean; they are memoryless), then is drawn anew;
-    `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a durable log takes to have
-    an append on disk.
+    of the logarithm of warm work, drawn for each message in a turn; what the cold adds has none. `swing`
+    is that of the speed of a core, which lasts for a `spell` (its mean; they are memoryless), then is
+    drawn anew; `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a
+    durable log takes to have an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()

@@ -31,7 +31,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
     "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
     "hop": 34e-6,
-    "hop_drowsy": 1.5,
+    "hop_drowsy": 1.5,  # how much longer a hop takes to a loop as cold as can be
     "noise": 0.38,
     "stream_step": 0.98e-6,
     "send": 7.5e-6,

@@ -68,7 +68,8 @@ def _by_interpolation(point: Point, fitted: Sequence[Observation]) -> Quantiles:
 
 
 def _kind(point: Point, fitted: Sequence[Observation]) -> list[Observation]:
-    return [o for o in fitted if kind(o.point) == kind(point)]
+    mine = kind(point)
+    return [o for o in fitted if kind(o.point) == mine]
 
 
 def interpolated(
@@ -79,19 +80,20 @@ def interpolated(
     `curves` are values by rate, for each size. The size with the most rates has a curve; another
     one changes it by a factor, the geometric mean of those at its own rates.
     """
-    base = max(curves, key=lambda some: (len(curves[some]), -some), default=0.0)
-    if not curves or len(curves[base]) < 2:
+    if max(map(len, curves.values()), default=0) < 2:
         return None
+    base = max(curves, key=lambda some: (len(curves[some]), -some))
     curve = sorted(curves[base].items())
+    value = on_line(curve, rate)
+    if size == base:
+        return value
+    if len(curves) < 2:
+        return None
     factors = {
-        some: geometric_mean(value / on_line(curve, at) for at, value in by_rate.items())
+        some: geometric_mean(known / on_line(curve, at) for at, known in by_rate.items())
         for some, by_rate in curves.items()
     }
-    if size == base:
-        return on_line(curve, rate)
-    if len(factors) < 2:
-        return None
-    return on_line(curve, rate) * on_line(sorted(factors.items()), size)
+    return value * on_line(sorted(factors.items()), size)
 
 
 def on_line(curve: Sequence[tuple[float, float]], x: float) -> float:

@@ -63,12 +63,11 @@ def _distance(point: Point, other: Point) -> tuple[float, ...]:
     mine, its = dict(point.strategy), dict(other.strategy)
     turned = set(point.strategy.changes()) ^ set(other.strategy.changes())
     different = [name for name in mine.keys() & its.keys() - {"kind"} if mine[name] != its[name]]
-    bytes_, its_bytes = (max(1.0, size(p)) for p in (point, other))
     return (
         point.strategy.name != other.strategy.name,
         len(mine.keys() ^ its.keys()),
         len(turned),
         len(different),
-        abs(math.log(bytes_ / its_bytes)),
+        abs(math.log(max(1.0, size(point)) / max(1.0, size(other)))),
         abs(point.scenario.workload.consumers - other.scenario.workload.consumers),
     )

@@ -59,7 +59,7 @@ class Link(Ready):
         self.rank = rank
         same_core = sender.loop.core is receiver.loop.core
         self.hop = 0.0 if same_core else physics.hop * SECOND
-        self.drowsy = self.hop * physics.drowsy
+        self.cold_hop = self.hop * physics.drowsy
         self.delay = int(physics.delay * SECOND + self.hop)
         self.usual = SECOND / physics.bandwidth if physics.bandwidth else 0.0
         self.ns_per_byte = self.usual
@@ -106,12 +106,8 @@ class Link(Ready):
             self._transmit(message, size, now)
             return
         self.unread = unread
-        arrives = now + self.delay
-        if self.hop:
-            arrives += int(self.hop * (self.sender.loop.factor - 1.0))  # it is the sender's work
-            if self.queue:
-                arrives = max(arrives, self.queue[-1][0])
-        self.queue.append((arrives, message, size))
+        luck = int(self.hop * (self.sender.loop.factor - 1.0))  # a hop is the sender's work
+        self.queue.append((now + self.delay + luck, message, size))
         if not self.listening:
             self.listen()
 
@@ -128,7 +124,7 @@ class Link(Ready):
             self.to_accept = NOTHING
         while queue and (role.accepting or not self.gated):
             if queue[0][0] > begun:
-                begun = receiver.loop.go_on(queue[0][0], now, drowsy=self.drowsy)
+                begun = receiver.loop.go_on(queue[0][0], now, cold_hop=self.cold_hop)
                 if begun < 0:
                     break
                 now = receiver.loop.opened

@@ -32,11 +32,12 @@ AHEAD = 256  # turns that a loop may take in one SimPy event
 class Ready:
     """Something an event loop can have ready: `run` handles it from `now` on, returns the end.
 
-    If it comes from another core a loop that has cooled takes up to `drowsy` nanoseconds more to wake up.
+    If it comes from another core it takes up to `cold_hop` nanoseconds more to wake a loop that has
+    cooled.
     """
 
     rank: int
-    drowsy = 0.0
+    cold_hop = 0.0
 
     def run(self, now: int, begun: int) -> int:
         raise NotImplementedError
@@ -121,10 +122,8 @@ class EventLoop:
         self.warm = 0  # bits of the code that has run since the loop slept
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.pace = 1.0  # that of the core in this turn
-        self.varies = any(
-            (loop.cold, loop.drowsy, loop.rouse, loop.slack)
-            + (physics.link.drowsy, physics.noise, physics.swing)
-        )
+        own = loop.cold, loop.drowsy, loop.rouse, loop.slack
+        self.varies = any((*own, physics.link.drowsy, physics.noise, physics.swing))
         self.stalls = bool(core.stall_rate)
         self.noise = Noise(physics, rng)
         self.luck = self.noise.draw()  # the factor of the next wake-up
@@ -230,7 +229,7 @@ class EventLoop:
             self.opened = self.pay(self.iteration, self.opened)
         else:
             self.opened += int(self.iteration[0])
-        self.opened = self._stalled(self.opened, now)
+        self.opened += self._stall(now)
 
     def vary(self, now: int) -> int:
         """Go on with one more thing in this turn, whose chance is its own; returns when it begins.
@@ -239,7 +238,7 @@ class EventLoop:
         """
         if self.varies:
             self._draw(now)
-        return self._stalled(now, now)
+        return now + self._stall(now)
 
     def _draw(self, now: int) -> None:
         """Draw how what begins now differs from the mean."""
@@ -251,12 +250,12 @@ class EventLoop:
             self.pace = core.pace
         self.factor = self.noise.draw() * self.pace
 
-    def _stalled(self, end: int, now: int) -> int:
-        """Return the end of what began `now`, later if the core stalls then."""
+    def _stall(self, now: int) -> int:
+        """Return for how long the core stalls from `now` on."""
         core = self.core
         if self.stalls and (now >= core.stall_at or now < core.stall_until):
-            return end + core.stall(now)
-        return end
+            return core.stall(now)
+        return 0
 
     def _charge(self, used: int) -> None:
         """Note that the loop had its core for so long."""
@@ -292,31 +291,30 @@ class EventLoop:
         """Return what going to sleep takes after this turn."""
         return int(self.sleep * self.pace * (1.0 + self.settling * self.cold.now))
 
-    def _latency(self, idle: int, core_idle: int, timed: bool, drowsy: float) -> int:
+    def _latency(self, idle: int, core_idle: int, timed: bool, cold_hop: float) -> int:
         """Return how long waking up takes after the loop and its core were idle for so long.
 
         A timer, which is late in a warm loop, is later in a cold one, and the later the longer it was;
-        what comes from another core takes up to `drowsy` more.
+        what comes from another core takes up to `cold_hop` more.
         """
         cold = self.cold.asleep(idle, core_idle, self.core.usual)
-        latency = (self.wake_up * (1.0 + self.drowsy * cold) + drowsy * cold) * self.luck
-        if timed:
-            latency += self.timer * self.drowsy * cold + self.slack * idle
-        return int(latency)
+        drowsy = self.drowsy * cold
+        latency = (self.wake_up * (1.0 + drowsy) + cold_hop * cold) * self.luck
+        return int(latency + self.timer * drowsy + self.slack * idle if timed else latency)
 
-    def go_on(self, at: int, end: int, timed: bool = False, drowsy: float = 0.0) -> int:
+    def go_on(self, at: int, end: int, timed: bool = False, cold_hop: float = 0.0) -> int:
         """End the turn at `end` and begin the next, for what the caller has ready `at`.
 
-        `timed` says that a timer makes it ready, `drowsy` is what it has as `Ready`. Returns when the turn began, or -1 if it may not:
-        something else comes first. What the caller does next starts at `opened`. This saves the way
-        through the agenda.
+        `timed` says that a timer makes it ready, `cold_hop` is what it has as `Ready`. Returns when the
+        turn began, or -1 if it may not: something else comes first. What the caller does next starts
+        at `opened`. This saves the way through the agenda.
         """
         tail = self._tail() if at > end else 0
         asleep = at > end + tail
         if not asleep:
             begin = end + tail
         elif self.varies:
-            begin = at + self._latency(at - end, at - end, timed, drowsy)
+            begin = at + self._latency(at - end, at - end, timed, cold_hop)
         else:
             begin = at + int(self.wake_up)
         agenda = self.agenda
@@ -352,7 +350,7 @@ class EventLoop:
             return self.busy_until + (self.core_tail if at > self.ended else 0)
         core = self.core
         if self.varies:
-            latency = self._latency(idle, at - core.free_at, kind == TIMER, ready.drowsy)
+            latency = self._latency(idle, at - core.free_at, kind == TIMER, ready.cold_hop)
         else:
             latency = int(self.wake_up)
         if at < core.others_at and core.last is not self:
