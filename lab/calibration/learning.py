@@ -32,7 +32,7 @@ from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
 from lab.trace import Trace
 
 PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
-UNSURE = 0.04  # a parameter whose logarithm varies more in the ensemble is not identified
+UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
 APPENDS = 50  # to a log on disk
 
 
