@@ -6,10 +6,11 @@ All times are seconds. `reference()` is a calibration made by this package on on
 
 import json
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.description import (
     Count,
@@ -17,11 +18,12 @@ from lab.description import (
     InvalidInput,
     Natural,
     Number,
+    PositiveSeconds,
     Seconds,
 )
 
 SCHEMA = 12
-SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds
+SLEEPS = (0.3e-3, 1e-3, 3e-3, 6e-3, 12e-3, 25e-3, 100e-3)  # seconds, unless a file says others
 Share = Annotated[Number, Field(ge=0, le=1)]
 
 
@@ -53,14 +55,15 @@ class LoopCosts(Description):
     by a share `slack` of the sleep before it, in which Linux may wait for others, to serve them at once.
 
     After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled` says
-    which share of this cold is back after a sleep as long as each of `SLEEPS` (between two of them in
-    proportion to the logarithm), in a loop that usually sleeps long; one that usually sleeps `habit` cools
-    half as deep, and the larger `steep` is, the less does one that sleeps shorter. What runs again before
-    the loop sleeps is warm, but a share `residue` of the cold outlives the time awake. A share `shared` of
-    the cold is the core's, which another loop on it keeps awake: as deep as the core usually sleeps. Code
-    that did not run when the loop was awake last has not been warmed then. And other work on the core
-    displaces code that was warm: up to a share `displaced` of the cold. Messages of a protocol, HTTP or
-    that of streams, share code: the first in a loop that woke up warms a share `common` for the others.
+    which share of this cold is back after a sleep as long as each of `sleeps` (between two of them in
+    proportion to the logarithm; none after a quarter of the first), in a loop that usually sleeps long; one
+    that usually sleeps `habit` cools half as deep, and the larger `steep` is, the less does one that sleeps
+    shorter. But a share `soon` is back, in any loop, as soon as it sleeps. What runs again before the loop sleeps is warm, but a share `residue` of the cold outlives the
+    time awake. A share `shared` of the cold is the core's, which another loop on it keeps awake: as deep as
+    the core usually sleeps. Code that did not run when the loop was awake last has not been warmed then. And
+    other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages of a
+    protocol, HTTP or that of streams, share code: the first in a loop that woke up warms a share `common`
+    for the others.
     """
 
     wake_up: Seconds = 0.0
@@ -73,16 +76,24 @@ class LoopCosts(Description):
     finish: Seconds = 0.0
     cold: Annotated[Number, Field(ge=0)] = 0.0
     drowsy: Annotated[Number, Field(ge=0)] = 0.0
-    cooled: tuple[Share, ...] = Field(
-        (1.0,) * len(SLEEPS), min_length=len(SLEEPS), max_length=len(SLEEPS)
-    )
+    sleeps: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1)] = SLEEPS
+    cooled: tuple[Share, ...] = (1.0,) * len(SLEEPS)
     habit: Seconds = 0.0
     steep: Annotated[Number, Field(ge=0)] = 1.5
+    soon: Share = 0.0
     residue: Share = 0.0
     shared: Share = 0.0
     displaced: Share = 0.0
     common: Share = 0.0
     sleep: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _curve(self) -> "LoopCosts":
+        if len(self.sleeps) != len(self.cooled):
+            raise ValueError(f"need {len(self.sleeps)} shares in cooled, one for each of sleeps")
+        if any(a >= b for a, b in pairwise(self.sleeps)):
+            raise ValueError("need sleeps that become longer")
+        return self
 
 
 class StreamCosts(Description):

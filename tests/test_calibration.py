@@ -42,6 +42,7 @@ TRUE = physics_of(TRUTH)
 STEADY = TRUE.model_copy(update={"swing": 0.0})
 WITHIN = 0.05  # of what held-out runs of the truth show
 IDENTIFIED_WITHIN = 0.10
+FEWEST_IDENTIFIED = 3
 
 
 def measured(scenario: Scenario, replication: int, physics: Physics = TRUE) -> runs.Sample:
@@ -89,11 +90,9 @@ def test_predictions_are_recovered(recovered: dict) -> None:
 def test_identified_parameters_are_recovered_and_the_others_named(recovered: dict) -> None:
     found = recovered["manifest"]["parameters"]
     sure = [name for name, of in found.items() if of["identified"]]
-    assert sure
+    assert len(sure) >= FEWEST_IDENTIFIED
     errors = {name: abs(found[name]["value"] / TRUTH[name] - 1) for name in sure}
-    assert np.median(list(errors.values())) < 0.7 * IDENTIFIED_WITHIN
-    near = [name for name, error in errors.items() if error < IDENTIFIED_WITHIN]
-    assert len(near) >= 0.6 * len(sure), errors  # not all: the search stops in a flat valley
+    assert all(error < IDENTIFIED_WITHIN for error in errors.values()), errors
     text = "\n".join(cal.described(recovered))
     for name in set(found) - set(sure):
         assert name in text
@@ -135,7 +134,7 @@ def test_the_search_starts_at_the_speed_of_the_machine() -> None:
     work = {name for name, of in times.items() if of == pytest.approx(times["send"])}
     assert {"wake_up", "hop", "client", "byte"} <= work
     assert all(times[name] == 1.0 for name in START if name not in work)
-    assert not work & {"habit", "noise", "slack", "common", "http_cold", "cold_1_ms"}
+    assert not work & {"habit", "noise", "slack", "common", "http_cold", "cold_half"}
     scaled = {name: value * (4 if name in work else 1) for name, value in START.items()}
     assert physics_of(scaled) == physics_of(START).slower(4)
 
@@ -360,7 +359,7 @@ def test_lateness_needs_a_side_where_messages_hardly_wait() -> None:
     half = simulate(offered(14_000, 0.2), WebSocketPush(), STEADY)
     assert half.counters.cpu_seconds["broker"] > stalls.BUSY * half.done.max()
     assert "broker" not in stalls.lateness(offered(14_000, 0.2), half), "messages wait for others"
-    assert measured(offered(50_000, 0.1), 0, STEADY).late == {}
+    assert measured(offered(100_000, 0.05), 0, STEADY).late == {}
     assert measured(offered(20, 0.5), 0).late == {}, "too few"
 
 
@@ -374,7 +373,7 @@ def test_the_drift_is_that_of_runs_alike() -> None:
 
 def test_the_drift_leaves_out_what_the_swing_of_the_cores_explains() -> None:
     scenario = plan.scenarios()[1]
-    swinging = TRUE.model_copy(update={"swing": 0.3, "spell": 0.05})
+    swinging = TRUE.model_copy(update={"swing": 0.4, "spell": 0.05})
     samples = [measured(scenario, k, swinging) for k in range(12)]
     assert learning._drift(samples, learning._simulated(samples, STEADY)) > 0.1
     assert learning._drift(samples, learning._simulated(samples, swinging)) == 0.0
@@ -395,6 +394,15 @@ def test_every_run_of_the_plan_has_a_message_after_warm_up(quick: bool) -> None:
             assert workload.draw(k).created[-1] >= workload.warm_up, plan.title(scenario)
 
 
+def test_half_of_the_slow_cold_is_back_after_the_time_that_says_so() -> None:
+    values = START | {"cold_half": 2.0**22 * 1e-9, "cold_power": 3.0}
+    loop = physics_of(values).loop
+    back = dict(zip(loop.sleeps, loop.cooled, strict=True))
+    assert back[values["cold_half"]] == pytest.approx(0.5)
+    assert back[values["cold_half"] * 2] == pytest.approx(8 / 9)
+    assert back[values["cold_half"] / 2] == pytest.approx(1 / 9)
+
+
 def test_files_go_round_and_bad_ones_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     data = {"schema": SCHEMA, "physics": TRUE.model_dump(mode="json"), "manifest": {}}
@@ -403,6 +411,8 @@ def test_files_go_round_and_bad_ones_are_refused(tmp_path: Path) -> None:
     assert load(path).ensemble == (TRUE,)
     head = f'{{"schema": {SCHEMA}, '
     bad = [head + '"physics": {"noise": -1e999}}', head + '"ensemble": [3]}']
+    curves = ("[0.001]", "[]", "[0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.7]")
+    bad += [head + f'"physics": {{"loop": {{"sleeps": {curve}}}}}}}' for curve in curves]
     for wrong in ("{", '{"schema": 1}', *bad, "[]"):
         path.write_text(wrong, encoding="utf-8")
         with pytest.raises(InvalidInput, match=r"calibration\.json: "):

@@ -32,7 +32,7 @@ from lab import (
     simulate,
 )
 from lab.engines.simulation import loop
-from lab.engines.simulation.cold import FOOTPRINT, SECOND, Cold, cooled_by_octave
+from lab.engines.simulation.cold import FOOTPRINT, SECOND, SOON, Cold, cooled_by_octave
 from lab.engines.simulation.engine import Simulation
 from lab.messages import Records, Status
 from lab.physics import (
@@ -220,6 +220,11 @@ def test_between_two_sleeps_the_cold_goes_with_the_logarithm() -> None:
     assert cooled == sorted(cooled)
 
 
+def test_the_sleeps_of_the_curve_can_be_others() -> None:
+    cooled = cooled_by_octave(LoopCosts(sleeps=(2**20 / SECOND, 2**21 / SECOND), cooled=(0.3, 0.7)))
+    assert cooled[18:24] == pytest.approx([0, 0, 0.15, 0.3, 0.7, 0.7])
+
+
 def test_code_that_did_not_run_since_the_loop_slept_costs_more() -> None:
     work = 4e-4
     costs = Physics(
@@ -266,6 +271,15 @@ def test_a_core_gets_as_cold_as_it_usually_sleeps(usual: int) -> None:
     assert cold.asleep(SECOND, usual, usual) == pytest.approx(depth)
     assert cold.asleep(SECOND, usual, SECOND) > 0.99
     assert cold.asleep(SECOND, SECOND, usual) > 0.99, "it slept as long as the loop"
+
+
+@pytest.mark.parametrize("usual", [10_000, SECOND])
+def test_a_share_of_the_cold_comes_back_as_soon_as_a_loop_sleeps(usual: int) -> None:
+    """However long it usually sleeps."""
+    cold = Cold(LoopCosts(cooled=(0,) * len(SLEEPS), habit=1.0, soon=0.3))
+    assert cold.asleep(SOON, usual, usual) == pytest.approx(0.3 / 2)
+    assert cold.asleep(100 * SOON, usual, usual) == pytest.approx(0.3, rel=0.02)
+    assert cold.asleep(0, usual, usual) == 0.0
 
 
 def test_other_work_on_the_core_displaces_warm_code() -> None:

@@ -95,10 +95,14 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Fitted:
-    """The values found, others as likely, and the median error of each kind of figure."""
+    """The values found, others as likely, and the median error of each kind of figure.
+
+    `vague` says of each value which share of the deviation that it could have before any run is left.
+    """
 
     values: dict[str, float]
     ensemble: list[dict[str, float]]
+    vague: dict[str, float]
     errors: dict[str, float]
 
 
@@ -326,6 +330,12 @@ class Search:
             members.append(self.values(at + np.clip(move, -LEAP, LEAP)))
         return members
 
+    def vague(self, at: Vector, here: Vector, jacobian: Vector) -> dict[str, float]:
+        """Return each value's posterior standard deviation as a share of that of the prior, the pull."""
+        matrix, _ = self.normal(jacobian, here, at)
+        left = np.sqrt(PULL / SPREAD**2 * np.diag(np.linalg.inv(matrix)))
+        return dict(zip(self.names, left.tolist(), strict=True))
+
     def _redrawn(self, i: int, rng: np.random.Generator) -> Vector:
         """Return how a point's residuals change if other ones of its runs had been drawn."""
         alike, point = self.alike[i], self.points[i]
@@ -358,6 +368,9 @@ def fit(
     spawn = get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=_start, initargs=(some,)) as pool:
         search = Search(alike, some, fixed, pool)
-        at, here, jacobian = search.run(effort, lambda step: progress("fitting", step, steps))
+        ended = search.run(effort, lambda step: progress("fitting", step, steps))
     progress("fitted", steps, steps)
-    return Fitted(search.values(at), search.ensemble(at, here, jacobian), search.errors(here))
+    at, here, _ = ended
+    return Fitted(
+        search.values(at), search.ensemble(*ended), search.vague(*ended), search.errors(here)
+    )

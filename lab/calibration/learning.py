@@ -32,7 +32,8 @@ from lab.physics import SCHEMA, Calibrated, Physics, Stalls, load, read
 from lab.trace import Trace
 
 PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
-UNSURE = 0.05  # a parameter that moves more (in its logarithm) over the ensemble is not identified
+UNSURE = 0.04  # a parameter that moves more (in its logarithm) over the ensemble is not identified
+VAGUE = 0.1  # nor is one of whose deviation before any run the runs leave more than this share
 APPENDS = 50  # to a log on disk
 
 
@@ -105,14 +106,16 @@ def calibrated(data: dict[str, Any]) -> Calibrated:
 
 
 def parameters(found: Fitted) -> dict[str, dict[str, Any]]:
-    """Return each parameter's value, its spread in the ensemble, and whether it is identified."""
+    """Return each parameter's value, how sure it is by `UNSURE` and `VAGUE`, and whether by both."""
     result = {}
     for name, value in found.values.items():
         spread = float(np.std([math.log(member[name] / value) for member in found.ensemble]))
+        vague = found.vague[name]
         result[name] = {
             "value": value,
             "spread": round(spread, 3),
-            "identified": spread <= UNSURE,
+            "vague": round(vague, 3),
+            "identified": spread <= UNSURE and vague <= VAGUE,
         }
     return result
 

@@ -5,14 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.physics import LOOP_WORK, SLEEPS, Physics, Stalls
+from lab.physics import LOOP_WORK, Physics, Stalls
 from lab.scenario import Scenario
 from lab.strategies import Call, Exchange, Stream
 
-SHAPES = ("slack", "drowsy", "habit", "steep")  # of how a loop sleeps and cools, at any speed
+SHAPES = ("slack", "drowsy", "cold", "habit", "steep")  # of how a loop sleeps and cools
 LOOP = (*LOOP_WORK, *SHAPES)
-SHARES = ("residue", "shared", "displaced", "common")  # each fitted as what it is to the rest
-COLD = tuple(f"cold_{1e3 * sleep:g}_ms" for sleep in SLEEPS)  # what the sleep adds to a shorter one
+SHARES = (
+    "soon",
+    "residue",
+    "shared",
+    "displaced",
+    "common",
+)  # each fitted as what it is to the rest
+COOLING = ("cold_half", "cold_power")  # how the cold comes back, see `_cooled`
+SLEEPS = tuple(2.0**octave * 1e-9 for octave in range(14, 28))  # seconds: 16 µs to 134 ms
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
     "wake_up": 4.8e-6,
     "rouse": 6.2e-6,
@@ -24,8 +31,11 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "finish": 6.1e-6,
     "sleep": 27e-6,
     "drowsy": 3.8,
-    **dict(zip(COLD, (0.086, 0.63, 0.78, 2.7, 3.7, 1.8, 1.6), strict=True)),
-    "habit": 2e-3,
+    "cold": 8.0,
+    "cold_half": 5e-3,
+    "cold_power": 2.5,
+    "habit": 1e-3,
+    "soon": 0.15,  # to 1, of the cold that comes back at once to what does later
     "residue": 0.16,  # to 1, of the cold that outlives the time awake to what does not
     "shared": 0.67,  # to 1, of the cold that is the core's to that which is the loop's own
     "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
@@ -69,7 +79,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "spell": 20e-3,
 }
 CHANCE = ("noise", "swing", "spell")
-NOT_WORK = {*SHAPES, *CHANCE, *COLD, *SHARES, "hop_drowsy"}
+NOT_WORK = {*SHAPES, *CHANCE, *COOLING, *SHARES, "hop_drowsy"}
 WORK = [  # whether it follows the machine's speed, as in `Physics.slower`
     name not in NOT_WORK and not name.endswith("_cold") for name in START
 ]
@@ -89,7 +99,7 @@ CALL = (
 )
 CONNECTION = ("client", "server", "connection_cold")
 WITH_SOCKETS = {"rouse", "iteration", "finish", "sleep"}  # others have values of their own
-IN_PROCESS = {*LOOP, *COLD, *SHARES, *CHANCE, *CALL} - {"common", *WITH_SOCKETS}
+IN_PROCESS = {*LOOP, *COOLING, *SHARES, *CHANCE, *CALL} - {"common", *WITH_SOCKETS}
 HIGH_RATE = 1_000  # messages a second from which several share a poll
 LARGE = 1_000  # bytes from which each one counts
 
@@ -141,15 +151,11 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
             "after": values.get(f"{name}_after", 0.0),
         }
 
-    cold_after = np.cumsum([values[name] for name in COLD])
     shares = {name: values[name] / (1 + values[name]) for name in SHARES}
     loop = (
         {name: values[name] for name in LOOP}
         | shares
-        | {
-            "cold": float(cold_after[-1]),
-            "cooled": (cold_after / cold_after[-1]).tolist(),
-        }
+        | {"sleeps": SLEEPS, "cooled": _cooled(values)}
     )
     colds = dict.fromkeys(ASK, values["http_cold"]) | dict.fromkeys(ANSWER, values["answer_cold"])
     exchange = {name: cost(name) | {"cold": cold} for name, cold in colds.items()}
@@ -192,3 +198,13 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
         },
         "physics",
     )
+
+
+def _cooled(values: dict[str, float]) -> list[float]:
+    """Return which share of the cold that comes back slowly does in each of `SLEEPS`.
+
+    Half of it does in `cold_half`, and the larger `cold_power` is, the more of it about then (a Hill
+    function).
+    """
+    times = values["cold_half"] / np.array(SLEEPS)
+    return (1 / (1 + times ** values["cold_power"])).tolist()

@@ -8,16 +8,17 @@ Times are in whole nanoseconds, coldness is from 0 (warm) to 1.
 
 import numpy as np
 
-from lab.physics import SLEEPS, LoopCosts
+from lab.physics import LoopCosts
 
 SECOND = 1_000_000_000
 MEMORY = 20_000_000  # a sleep of so many nanoseconds counts as much as all before it
+SOON = 100_000  # nanoseconds of sleep after which half of that is back which comes back soon
 FOOTPRINT = 200_000  # so many nanoseconds of other work displace half of what they can
 
 
 def cooled_by_octave(loop: LoopCosts) -> list[float]:
     """Return which share of the cold is back after sleeps of half a nanosecond, 1, 2, 4, 8, …"""
-    known = np.log([SLEEPS[0] / 4, *SLEEPS]), [0.0, *loop.cooled]
+    known = np.log([loop.sleeps[0] / 4, *loop.sleeps]), [0.0, *loop.cooled]
     return np.interp(np.log(2.0 ** np.arange(-1, 64) / SECOND), *known).tolist()
 
 
@@ -32,7 +33,7 @@ class Cold:
     def __init__(self, loop: LoopCosts) -> None:
         self.cooled = cooled_by_octave(loop)
         self.residue, self.shared = loop.residue, loop.shared
-        self.displaced = loop.displaced
+        self.displaced, self.soon = loop.displaced, loop.soon
         self.steep = loop.steep
         self.habit = (loop.habit * SECOND) ** self.steep
         self.usual = 0.0  # sleep lately
@@ -49,13 +50,10 @@ class Cold:
     def asleep(self, idle: int, core_idle: int, core_usual: float) -> float:
         """Return how cold the loop will be after a sleep of `idle`, in which its core slept so long."""
         usual = averaged(self.usual, idle)
-        depth = self._depth(usual)
-        own = depth * self._back(idle)
-        core = own
+        core = own = self._back(idle, usual)
         if core_idle < idle:
             core_idle = max(0, core_idle)
-            often = averaged(core_usual, core_idle)
-            core = self._depth(often) * self._back(core_idle)
+            core = self._back(core_idle, averaged(core_usual, core_idle))
         left = self.residue * self.now
         cold = self._mixed(own, core, left)
         self.next = (usual, idle, core, left, cold)
@@ -74,16 +72,11 @@ class Cold:
         cold = self.now
         unused = self.slept - slept
         if unused != self.idle:  # it did not run when the loop was awake last
-            cold = self._mixed(self._depth(self.usual) * self._back(unused), self.core, self.left)
+            cold = self._mixed(self._back(unused, self.usual), self.core, self.left)
         since = self.others - started
         if since > 0 and self.displaced:
             cold += self.displaced * since / (since + FOOTPRINT) * (1.0 - cold)
         return cold
-
-    def _depth(self, usual: float) -> float:
-        """Return how cold a loop gets that usually sleeps so long."""
-        usual **= self.steep
-        return usual / (usual + self.habit) if self.habit else 1.0
 
     def _mixed(self, own: float, core: float, left: float) -> float:
         """Return the cold on a core that may have been awake, with what was `left` of it before."""
@@ -91,8 +84,14 @@ class Cold:
             own += self.shared * (core - own)
         return own + left * (1.0 - own)
 
-    def _back(self, idle: int) -> float:
-        """Return how much of the cold comes back in `idle` nanoseconds."""
+    def _back(self, idle: int, usual: float) -> float:
+        """Return how much of the cold comes back in `idle` nanoseconds, if sleeps are `usual` so long."""
+        if not idle:
+            return 0.0
         octave = idle.bit_length()
         below, above = self.cooled[octave], self.cooled[octave + 1]
-        return below + (above - below) * (2 * idle / (1 << octave) - 1) if idle else 0.0
+        slow = below + (above - below) * (2 * idle / (1 << octave) - 1)
+        if self.habit:
+            usual **= self.steep
+            slow *= usual / (usual + self.habit)
+        return slow + self.soon * (idle / (idle + SOON) - slow) if self.soon else slow
