@@ -54,16 +54,17 @@ class LoopCosts(Description):
     what follows when it is done. `timer` is how late the kernel says that a timer is due; it is later
     by a share `slack` of the sleep before it, in which Linux may wait for others, to serve them at once.
 
-    After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled` says
-    which share of this cold is back after a sleep as long as each of `sleeps` (between two of them in
-    proportion to the logarithm; none after a quarter of the first), in a loop that usually sleeps long; one
-    that usually sleeps `habit` cools half as deep, and the larger `steep` is, the less does one that sleeps
-    shorter. But a share `soon` is back, in any loop, as soon as it sleeps. What runs again before the loop sleeps is warm, but a share `residue` of the cold outlives the
-    time awake. A share `shared` of the cold is the core's, which another loop on it keeps awake: as deep as
-    the core usually sleeps. Code that did not run when the loop was awake last has not been warmed then. And
-    other work on the core displaces code that was warm: up to a share `displaced` of the cold. Messages of a
-    protocol, HTTP or that of streams, share code: the first in a loop that woke up warms a share `common`
-    for the others.
+    After a long sleep waking up takes 1 + `drowsy` times as long, and work 1 + `cold` times. `cooled`
+    says which share of this cold is back after a sleep as long as each of `sleeps` (between two of them
+    in proportion to the logarithm; none after a quarter of the first), in a loop that usually sleeps
+    long; one that usually sleeps `habit` cools half as deep, and the larger `steep` is, the less does one
+    that sleeps shorter. But a share `soon` is back, in any loop, as soon as it sleeps. What runs again
+    before the loop sleeps is warm, but a share `residue` of the cold outlives the time awake. A share
+    `shared` of the cold is the core's, which another loop on it keeps awake: as deep as the core usually
+    sleeps. Code that did not run when the loop was awake last has not been warmed then. And other work on
+    the core displaces code that was warm: up to a share `displaced` of the cold. Messages of a protocol,
+    HTTP or that of streams, share code: the first in a loop that woke up warms a share `common` for the
+    others.
     """
 
     wake_up: Seconds = 0.0

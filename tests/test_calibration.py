@@ -92,6 +92,7 @@ def test_identified_parameters_are_recovered_and_the_others_named(recovered: dic
     sure = [name for name, of in found.items() if of["identified"]]
     assert len(sure) >= FEWEST_IDENTIFIED
     errors = {name: abs(found[name]["value"] / TRUTH[name] - 1) for name in sure}
+    assert np.median(list(errors.values())) < 0.7 * IDENTIFIED_WITHIN
     assert all(error < IDENTIFIED_WITHIN for error in errors.values()), errors
     text = "\n".join(cal.described(recovered))
     for name in set(found) - set(sure):

@@ -11,15 +11,10 @@ from lab.strategies import Call, Exchange, Stream
 
 SHAPES = ("slack", "drowsy", "cold", "habit", "steep")  # of how a loop sleeps and cools
 LOOP = (*LOOP_WORK, *SHAPES)
-SHARES = (
-    "soon",
-    "residue",
-    "shared",
-    "displaced",
-    "common",
-)  # each fitted as what it is to the rest
+# Each of these is fitted as what it is to the rest.
+SHARES = ("soon", "residue", "shared", "displaced", "common")
 COOLING = ("cold_half", "cold_power")  # how the cold comes back, see `_cooled`
-SLEEPS = tuple(2.0**octave * 1e-9 for octave in range(14, 28))  # seconds: 16 µs to 134 ms
+OCTAVES = tuple(2.0**octave * 1e-9 for octave in range(14, 28))  # seconds: 16 µs to 134 ms
 START = {  # seconds, or what the name says; the search stays within a factor of `REACH`
     "wake_up": 4.8e-6,
     "rouse": 6.2e-6,
@@ -155,7 +150,7 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
     loop = (
         {name: values[name] for name in LOOP}
         | shares
-        | {"sleeps": SLEEPS, "cooled": _cooled(values)}
+        | {"sleeps": OCTAVES, "cooled": _cooled(values)}
     )
     colds = dict.fromkeys(ASK, values["http_cold"]) | dict.fromkeys(ANSWER, values["answer_cold"])
     exchange = {name: cost(name) | {"cold": cold} for name, cold in colds.items()}
@@ -201,10 +196,10 @@ def physics_of(values: dict[str, float], fixed: Fixed = Fixed()) -> Physics:  # 
 
 
 def _cooled(values: dict[str, float]) -> list[float]:
-    """Return which share of the cold that comes back slowly does in each of `SLEEPS`.
+    """Return which share of the cold that comes back slowly does in each of `OCTAVES`.
 
     Half of it does in `cold_half`, and the larger `cold_power` is, the more of it about then (a Hill
     function).
     """
-    times = values["cold_half"] / np.array(SLEEPS)
+    times = values["cold_half"] / np.array(OCTAVES)
     return (1 / (1 + times ** values["cold_power"])).tolist()

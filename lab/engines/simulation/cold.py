@@ -94,4 +94,4 @@ class Cold:
         if self.habit:
             usual **= self.steep
             slow *= usual / (usual + self.habit)
-        return slow + self.soon * (idle / (idle + SOON) - slow) if self.soon else slow
+        return slow + self.soon * (idle / (idle + SOON) - slow)
