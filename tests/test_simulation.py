@@ -333,6 +333,19 @@ def test_a_message_warms_part_of_the_code_for_the_next() -> None:
     assert used["broker"] == pytest.approx((2 + cold + cold / 2) * work)
 
 
+def test_messages_for_one_consumer_warm_those_for_another_only_in_part() -> None:
+    """Three frames reach one process at once: the first is cold, the others half as cold."""
+    work, cold = 1e-5, 8.0
+    costs = apart(
+        loop=LoopCosts(cold=cold, common=0.5), stream=StreamCosts(receive=Cost(fixed=work))
+    )
+    workload = Workload(arrivals=Periodic(rate=10), duration=2, consumers=3)
+    counters = simulate(scenario(workload, WebSocketPush()), WebSocketPush(), costs).counters
+    assert counters.wake_ups["target"] == 20
+    used = counters.cpu_seconds["target"] / 20
+    assert used == pytest.approx((3 + cold + 2 * cold / 2) * work)
+
+
 def test_requests_of_all_kinds_run_the_same_code() -> None:
     """A pull that follows its check finds warm code; both come from a loop that slept."""
     work, cold = 1e-5, 8.0
@@ -666,6 +679,20 @@ def test_a_core_keeps_its_speed_for_a_spell() -> None:
     assert simulate(scenario(BUSY, WebSocketPush()), WebSocketPush(), COSTS).manifest["pace"] == 1
 
 
+def test_runs_that_differ_in_little_have_the_same_luck() -> None:
+    """Dearer turns hold more messages each, so there are fewer; what was chance before is so again."""
+    runs = []
+    for times in (1.0, 1.2):
+        dearer = COSTS.loop.model_copy(update={"iteration": times * COSTS.loop.iteration})
+        chance = {"noise": 0.5, "swing": 0.3, "spell": 5e-3, "stalls": ()}
+        costs = COSTS.model_copy(update={"loop": dearer, **chance})
+        strategy = WebSocketPush()
+        workload = Workload(arrivals=Poisson(rate=2_000), duration=0.5)
+        runs.append(np.log(simulate(scenario(workload, strategy), strategy, costs).latency))
+    late = len(runs[0]) // 2
+    assert np.corrcoef(runs[0][late:], runs[1][late:])[0, 1] > 0.95
+
+
 def test_each_message_of_a_long_turn_has_a_chance_of_its_own() -> None:
     """A backlog that is handled in one turn takes the mean time, not that of its first message."""
     work, count = 5e-5, 2_000
@@ -736,6 +763,13 @@ def test_a_time_out_that_was_not_needed_wakes_nobody() -> None:
         runs.append(simulate(scenario, strategy, reference().physics))
     assert runs[0].counters.wake_ups == runs[1].counters.wake_ups
     assert runs[0].done == pytest.approx(runs[1].done, abs=1e-4)
+
+
+def test_a_wait_that_a_message_ended_wakes_nobody() -> None:
+    """Each message comes before the wait of half a second is over, and begins another one."""
+    trace = evenly(COSTS, 3, 30, InProcessLongPoll())
+    assert trace.counters.empty_replies == 0
+    assert trace.counters.wake_ups["all"] == 1 + len(trace)
 
 
 def test_a_check_that_finds_nothing_has_the_bytes_of_a_304() -> None:

@@ -57,7 +57,7 @@ SMALL = 0.05  # of the median latency: parts shorter than this count less and le
 OUTLIER = 0.15  # residuals beyond this count less and less
 PULL = 0.1  # weight of the squared distance from the starting values
 SPREAD = 1.5  # of the starting values, in their logarithm
-STEP = 0.15  # of finite differences, in the logarithm
+STEP = 1.25  # times the value, for finite differences
 LEAP = 0.8  # the most that a parameter moves at once, in its logarithm
 DAMPING = (0.125, 1.0, 8.0)  # tried at once, times the damping that served last
 FIRST = 0.01  # damping with a Jacobian just found
@@ -247,14 +247,14 @@ class Search:
         wanted = []
         for j, name in enumerate(self.names):
             moved = at.copy()
-            moved[j] += STEP
+            moved[j] += math.log(STEP)
             some = [i for i, p in enumerate(self.points) if matters(name, p.scenario)]
             wanted.append((moved, some))
         result = np.zeros((len(here), len(at)))
         for j, found in enumerate(self.residuals(wanted)):
             for i, there in found.items():
                 rows = slice(self.ends[i] - len(there), self.ends[i])
-                result[rows, j] = (there - here[rows]) / STEP
+                result[rows, j] = (there - here[rows]) / (STEP - 1)
         return result
 
     def cost(self, residuals: Vector, at: Vector) -> float:

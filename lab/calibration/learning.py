@@ -33,7 +33,7 @@ from lab.trace import Trace
 
 PROBE, QUICK_PROBE = 2.0, 1.0  # seconds
 UNSURE = 0.04  # a parameter that moves more (in its logarithm) over the ensemble is not identified
-VAGUE = 0.1  # nor is one of whose deviation before any run the runs leave more than this share
+VAGUE = 0.15  # nor is one of whose deviation before any run the runs leave more than this share
 APPENDS = 50  # to a log on disk
 
 

@@ -66,15 +66,22 @@ class Actor(Ready):
         self.life = 0  # how often it was killed
 
     def plan(self) -> None:
-        """Put the role's next wake-up on the loop's agenda."""
+        """Put the role's next wake-up on the loop's agenda; one that moves back is left to `due`."""
+        at = self._wake_at()
+        if at < self.planned:
+            if self.planned != NEVER:
+                self.loop.forget(self)
+            self.planned = at
+            self.loop.add(at, TIMER, self)
+
+    def due(self, at: int) -> int:
+        self.planned = planned = self._wake_at()
+        return planned
+
+    def _wake_at(self) -> int:
+        """Return when the role's next wake-up is due, or `NEVER`."""
         wake_at = self.role.wake_at
-        if wake_at != math.inf:
-            at = int(wake_at * SECOND + 0.5) + self.loop.timer
-            if at < self.planned:
-                if self.planned != NEVER:  # a time-out that is not needed any more wakes nobody
-                    self.loop.forget(self)
-                self.planned = at
-                self.loop.add(at, TIMER, self)
+        return NEVER if wake_at == math.inf else int(wake_at * SECOND + 0.5) + self.loop.timer
 
     def run(self, now: int, begun: int) -> int:
         """Wake the role, if it is still due. The loop calls this."""
@@ -131,12 +138,13 @@ class Actor(Ready):
         """End at once, and lose all that was only in memory."""
         self.alive = False
         self.life += 1
+        self.loop.forget(self)
+        self.planned = NEVER
 
     def live(self, role: Any) -> None:
         """Begin again with a new role."""
         self.role = role
         self.alive = True
-        self.planned = NEVER
 
 
 class Source(Actor):
@@ -370,7 +378,7 @@ class Worker(Ready):
                 loop.add(now + int(duration * SECOND + 0.5) + loop.timer, TIMER, self)
                 return now
             self._finish(m, now)
-            now += int(loop.begin_next * loop.factor)
+            now += int(loop.begin_next * loop.pace)
         worked = consumer.worked
         if self.failed:
             worked, self.failed = Worked(consumer.index, self.failed), []
@@ -414,6 +422,7 @@ class Consumer(Actor):
     def __init__(self, role: Any, loop: EventLoop, run: Run, rank: int, index: int) -> None:
         super().__init__(role, loop, run, rank)
         self.index = index
+        self.peer = 0  # which of several with connections of their own it is to its loop
         self.faults: Sequence[Fault] = ()
         self.poison: frozenset[int] = frozenset()
         self.saved: tuple[int | None, int] = None, 0  # offset and epoch, over a crash
@@ -427,11 +436,12 @@ class Consumer(Actor):
         self.again = self.record.again[index]
 
     def take(self, message: Any, first: bool, now: int) -> int:
-        kind = type(message)
+        kind, loop = type(message), self.loop
+        if loop.peer != self.peer:
+            loop.turn_to(self.peer)
         if kind is Deliver or kind is Records:
             inbound = self.inbound
             quote = inbound.known.get(len(message.messages)) or inbound.of(message.messages)
-            loop = self.loop
             charge = quote[3] if first else quote[2]
             now = loop.pay(charge, now) if loop.varies else now + int(charge[0])
             received = self.received
@@ -440,7 +450,7 @@ class Consumer(Actor):
                     received[m] = now
         else:
             quote = self.quotes[kind]
-            now = self.loop.pay(quote[3] if first else quote[2], now)
+            now = loop.pay(quote[3] if first else quote[2], now)
         return self.handle(message, now)
 
     def handle(self, message: Message, now: int) -> int:
@@ -476,7 +486,7 @@ class Consumer(Actor):
     def _finish_at_once(self, messages: Sequence[int], now: int) -> int:
         """Do the work of messages that takes no time; returns when all have begun."""
         started, done, fate, loop = self.started, self.done, self.fate, self.loop
-        count, more = 0, int(loop.begin_next * loop.factor)
+        count, more = 0, int(loop.begin_next * loop.pace)
         now = loop.pay(loop.begin, now) - more
         for m in messages:
             now += more
@@ -524,9 +534,11 @@ class Consumer(Actor):
 
     def send(self, output: Any, now: int) -> int:
         """Pay for a message to the broker and send it; returns when that is done."""
-        quote, link = self.quotes[type(output)], self.broker
-        now = self.loop.pay(quote[1], now)
+        quote, link, loop = self.quotes[type(output)], self.broker, self.loop
+        if loop.peer != self.peer:
+            loop.turn_to(self.peer)
+        now = loop.pay(quote[1], now)
         if link.to_open is not NOTHING:
             now = link.open(now)
         link.send(output, quote[5], now)
-        return self.loop.pay(quote[4], now)
+        return loop.pay(quote[4], now)

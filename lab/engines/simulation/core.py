@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.engines.simulation.loop import EventLoop
 
 NEVER = 2**62
+SHORTEST = 100_000  # nanoseconds that a core keeps its speed on the average, at least
 PREPARED = -int(HEAD_START * SECOND)  # when all is ready for a run: its loops have slept since
 
 
@@ -48,7 +49,7 @@ class Core:
         self.others_at = PREPARED  # when the last one has gone to sleep
         self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
         self.period = 0  # how often the core has become busy
-        self.swing, self.spell = physics.swing, physics.spell * SECOND
+        self.swing, self.spell = physics.swing, max(physics.spell * SECOND, SHORTEST)
         self.pace = 1.0  # by which work takes longer than usual
         self.changes_at = PREPARED if self.swing else NEVER
         self.stalls, self.rng = physics.stalls, rng
@@ -109,10 +110,11 @@ class Core:
         self.others_at = loop.busy_until + loop.core_tail + 1
 
     def change_pace(self, now: int) -> None:
-        """Have another spell begin. Ask from `changes_at` on; that none came meanwhile is no bias."""
+        """Take the speed of the spell that goes on `now`; they begin whether the core is used or not."""
         sigma = self.swing
-        self.pace = self.rng.lognormal(-(sigma**2) / 2, sigma)
-        self.changes_at = now + int(self.rng.exponential(self.spell))
+        while self.changes_at <= now:
+            self.pace = self.rng.lognormal(-(sigma**2) / 2, sigma)
+            self.changes_at += int(self.rng.exponential(self.spell))
 
     def stall(self, now: int) -> int:
         """Return for how long the core stalls from `now` on. Ask from `stall_at` on."""

@@ -149,6 +149,8 @@ class Simulation:
         consumer.poison = frozenset(self.scenario.poison)
         consumer.faults = [f for f in self.scenario.faults if isinstance(f, SlowConsumer)]
         consumer.quotes, consumer.inbound = self.broker.quotes, self.broker.outlet
+        if not isinstance(wire, Call):
+            consumer.peer = index
         if isinstance(wire, Exchange) and self.workload.consumers > 1:
             consumer.writer = Writer(consumer)
         consumer.broker = self._link(consumer, self.broker, index, wire)

@@ -12,7 +12,8 @@ parallel simulation: Chandy and Misra 1979). Both change the speed, never the re
 """
 
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from functools import lru_cache
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from lab.engines.simulation.core import NEVER, PREPARED, Claim, Core
 from lab.physics import Physics
 
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
-DRAWS = 4096
+DRAWS = 2**16
+MOMENT = 20  # a moment is so many bits of nanoseconds: about a millisecond
+STRIDE = 1009  # from the first draw of a moment to that of the next
 SETTLING = 0.1  # of the cold is felt in going to sleep: most of that code has just run
 AHEAD = 256  # turns that a loop may take in one SimPy event
 
@@ -41,6 +44,10 @@ class Ready:
 
     def run(self, now: int, begun: int) -> int:
         raise NotImplementedError
+
+    def due(self, at: int) -> int:
+        """Return when a timer that was set for `at` is due by now: later, or `NEVER`, if it was moved."""
+        return at
 
 
 Entry = tuple[int, int, int, Ready]  # ready at, kind, rank
@@ -77,19 +84,32 @@ class Turn(simpy.Event):
         self.callbacks = self.again
 
 
+@lru_cache(maxsize=8)
+def lognormal(sigma: float) -> list[float]:
+    """Return `DRAWS` factors with mean 1, those of every run; a loop begins anywhere among them."""
+    draws = np.exp(sigma * np.random.default_rng(DRAWS).normal(size=DRAWS))
+    return (draws / draws.mean()).tolist()
+
+
 class Noise:
-    """Chance: factors with mean 1 for the costs of turns and for wake-ups."""
+    """Chance: factors with mean 1 for the costs of turns and for wake-ups.
+
+    It belongs to the moment, not to how many turns came before: runs that differ in little have the
+    same luck at the same time, so that the difference shows.
+    """
 
     def __init__(self, physics: Physics, rng: np.random.Generator) -> None:
-        self.sigma = physics.noise
-        self.rng = rng
-        self.draws: list[float] = []
+        self.factors = lognormal(physics.noise)
+        self.first = int(rng.integers(DRAWS))
+        self.moment = self.next = 0
 
-    def draw(self) -> float:
-        if not self.draws:
-            sigma = self.sigma
-            self.draws = self.rng.lognormal(-(sigma**2) / 2, sigma, DRAWS).tolist()
-        return self.draws.pop()
+    def draw(self, now: int) -> float:
+        moment = now >> MOMENT
+        if moment != self.moment:
+            self.moment = moment
+            self.next = self.first + moment * STRIDE
+        self.next += 1
+        return self.factors[self.next % DRAWS]
 
 
 class EventLoop:
@@ -120,13 +140,16 @@ class EventLoop:
         self.settling = SETTLING * loop.cold
         self.cold = Cold(loop)
         self.warm = 0  # bits of the code that has run since the loop slept
+        self.peer = 0  # the consumer whose messages are handled
+        self.peers: dict[int, int] = {}  # by consumer: the bits of its messages that are warm
+        self.heard = 0  # those of any but this one
         self.factor = 1.0  # by which this turn's costs differ from the mean
         self.pace = 1.0  # that of the core in this turn
         own = loop.cold, loop.drowsy, loop.rouse, loop.slack
         self.varies = any((*own, physics.link.drowsy, physics.noise, physics.swing))
         self.stalls = bool(core.stall_rate)
         self.noise = Noise(physics, rng)
-        self.luck = self.noise.draw()  # the factor of the next wake-up
+        self.luck = self.noise.draw(PREPARED)  # the factor of the next wake-up
         self.agenda: list[Entry] = []
         self.planned = [NEVER]  # when turns are scheduled, as a heap
         self.depends_on: list[EventLoop] = []
@@ -200,7 +223,7 @@ class EventLoop:
         if now > self.busy_until:
             self._charge(self.core_tail)
         if self.asleep:
-            self._wake()
+            self._wake(now)
         core = self.core
         if self.sleep:
             core.begin(self, now)
@@ -248,7 +271,7 @@ class EventLoop:
         if core.pace != self.pace:
             core.meant += (now - self.begun) * (1.0 / self.pace - 1.0 / core.pace)  # see `_charge`
             self.pace = core.pace
-        self.factor = self.noise.draw() * self.pace
+        self.factor = self.noise.draw(now) * self.pace
 
     def _stall(self, now: int) -> int:
         """Return for how long the core stalls from `now` on."""
@@ -272,20 +295,38 @@ class EventLoop:
         work, cold, code = charge
         work *= self.factor
         if not self.warm & code:
-            if self.warm & (OF_HTTP if code >= HTTP else OF_STREAMS if code >= STREAMS else 0):
+            if (self.warm | self.heard) & (
+                OF_HTTP if code >= HTTP else OF_STREAMS if code >= STREAMS else 0
+            ):
                 cold *= self.apart
             self.warm |= code
+            if code >= OTHER:
+                code += self.peer << 32
             work += cold * self.pace * self.cold.of(code)
         return now + int(work)
 
-    def _wake(self) -> None:
+    def turn_to(self, peer: int) -> None:
+        """Handle this consumer's messages from now on.
+
+        Those of others warm its own as messages of another kind do: they share code, not objects.
+        """
+        messages = self.warm & -OTHER
+        self.peers[self.peer] = messages
+        self.heard |= messages
+        self.warm += self.peers.get(peer, 0) - messages
+        self.peer = peer
+
+    def _wake(self, now: int) -> None:
         """Wake up: be as cold as the sleep has made the loop."""
         self.wake_ups += 1
         if self.varies:
             self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
             self.cpu_asleep = self.cpu
             self.warm = 0
-            self.luck = self.noise.draw() * self.core.pace
+            if self.heard:
+                self.heard = 0
+                self.peers.clear()
+            self.luck = self.noise.draw(now) * self.core.pace
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
@@ -327,7 +368,7 @@ class EventLoop:
             return -1
         self._charge(end - self.begun + tail)
         if asleep:
-            self._wake()
+            self._wake(begin)
             self.core.begin_period(self, begin - end - tail - 1)  # as `Core.end` counts its sleep
         self._open(begin)
         return begin
@@ -336,14 +377,34 @@ class EventLoop:
         """Handle `entry` and all that was ready at `now`, but nothing that becomes ready later."""
         ready = [entry]
         while self.agenda and self.agenda[0][0] <= now:
-            ready.append(heappop(self.agenda))
+            if self.agenda[0][1] != TIMER or not self._moved():
+                ready.append(heappop(self.agenda))
         for i, (*_, item) in enumerate(ready):
             end = item.run(self.vary(end) if i else end, now)
         return end
 
+    def _moved(self) -> bool:
+        """Say whether the timer that comes first was moved; put it where it belongs."""
+        at, _, rank, ready = self.agenda[0]
+        due = ready.due(at)
+        if due == at:
+            return False
+        if due == NEVER:
+            heappop(self.agenda)
+        else:
+            heapreplace(self.agenda, (due, TIMER, rank, ready))
+        return True
+
     def _next_turn(self) -> int:
-        """Return when the next turn begins: at once if not asleep yet, else after waking up."""
-        at, kind, _, ready = self.agenda[0]
+        """Return when the next turn begins: at once if not asleep yet, else after waking up.
+
+        Timers that were moved wake nobody; if nothing else is on the agenda, that is `NEVER`.
+        """
+        agenda = self.agenda
+        while agenda[0][1] == TIMER and self._moved():
+            if not agenda:
+                return NEVER
+        at, kind, _, ready = agenda[0]
         idle = at - self.busy_until
         self.asleep = idle > self.core_tail
         if not self.asleep:
