@@ -178,10 +178,10 @@ class Physics(Description):
     """All costs of a machine, with `cores` cores on each of which `pins` puts event loops.
 
     `stalls` of each kind come on every core, on each by themselves. `noise` is the standard deviation
-    of the logarithm of warm work, drawn for each message in a turn; what the cold adds has none. `swing`
-    is that of the speed of a core, which lasts for a `spell` (its mean; they are memoryless), then is
-    drawn anew; `drift` that of the speed of the whole machine, drawn for each run. `sync` is how long a
-    durable log takes to have an append on disk.
+    of the logarithm of warm work, drawn for each message in a turn; what the cold adds has none, nor have
+    the next messages of a batch. `swing` is that of the speed of a core, which lasts for a `spell` (its
+    mean, at least 0.1 ms; they are memoryless), then is drawn anew; `drift` that of the speed of the
+    whole machine, drawn for each run. `sync` is how long a durable log takes to have an append on disk.
     """
 
     loop: LoopCosts = LoopCosts()

@@ -95,7 +95,7 @@ class Actor(Ready):
             wake_at = role.wake_at
             if wake_at == math.inf:
                 return now
-            if loop.go_on(int(wake_at * SECOND + 0.5) + loop.timer, now, timed=True) < 0:
+            if loop.go_on(self._wake_at(), now, timed=True) < 0:
                 break
             now = loop.opened
         self.plan()

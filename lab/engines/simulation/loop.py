@@ -101,7 +101,7 @@ class Noise:
     def __init__(self, physics: Physics, rng: np.random.Generator) -> None:
         self.factors = lognormal(physics.noise)
         self.first = int(rng.integers(DRAWS))
-        self.moment = self.next = 0
+        self.moment, self.next = 0, self.first
 
     def draw(self, now: int) -> float:
         moment = now >> MOMENT
