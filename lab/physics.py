@@ -62,7 +62,8 @@ class LoopCosts(Description):
     before the loop sleeps is warm, but a share `residue` of the cold outlives the time awake. A share
     `shared` of the cold is the core's, which another loop on it keeps awake: as deep as the core usually
     sleeps. Code that did not run when the loop was awake last has not been warmed then. And other work on
-    the core displaces code that was warm: up to a share `displaced` of the cold. Messages of a protocol,
+    the core displaces code that was warm, whether the loop sleeps or not: up to a share `displaced` of
+    the cold. To have another loop preempt it is, for a loop, like a sleep. Messages of a protocol,
     HTTP or that of streams, share code: the first in a loop that woke up warms a share `common` for those
     of another kind, and for those alike of another consumer in the process.
     """

@@ -33,6 +33,7 @@ from lab import (
 )
 from lab.engines.simulation import loop
 from lab.engines.simulation.cold import FOOTPRINT, SECOND, SOON, Cold, cooled_by_octave
+from lab.engines.simulation.core import LAG
 from lab.engines.simulation.engine import Simulation
 from lab.messages import Records, Status
 from lab.physics import (
@@ -296,6 +297,34 @@ def test_other_work_on_the_core_displaces_warm_code() -> None:
     others = used["target"] / later
     assert found == pytest.approx(others / (others + FOOTPRINT / SECOND), rel=0.02)
     assert used["broker"] == alone["broker"]
+
+
+def test_other_work_displaces_code_of_a_loop_that_does_not_sleep() -> None:
+    code, seldom = 1, 2
+    cold = Cold(LoopCosts(cooled=(0,) * len(SLEEPS), displaced=0.8))
+    cold.asleep(1_000_000, 1_000_000, 0)
+    cold.wake(0, 0)
+    assert cold.of(code) == cold.of(seldom) == 0
+    cold.stay_awake(FOOTPRINT)
+    assert cold.of(code) == pytest.approx(0.8 / 2)
+    cold.stay_awake(2 * FOOTPRINT)
+    assert cold.of(code) == pytest.approx(0.8 / 2)
+    assert cold.of(seldom) == pytest.approx(0.8 * 2 / 3)
+
+
+def test_a_busy_loop_pays_for_what_other_work_displaced() -> None:
+    """A broker that is always late turns as often as a turn takes, all of whose code is displaced anew."""
+    work, cold, share, footprint = 3e-4, 3.0, 0.8, FOOTPRINT / SECOND
+    answers = {}
+    for displaced in (0.0, share):
+        loop = LoopCosts(iteration=work, cold=cold, cooled=(0,) * len(SLEEPS), displaced=displaced)
+        workload = Workload(arrivals=Periodic(rate=6000), duration=1)
+        trace = simulate(scenario(workload, LongPoll()), LongPoll(), apart(loop=loop))
+        answers[displaced] = trace.counters.requests
+    turn = work
+    for _ in range(20):
+        turn = work * (1 + cold * share * turn / (turn + footprint))
+    assert answers[0.0] / answers[share] == pytest.approx(turn / work, rel=0.05)
 
 
 def test_a_loop_that_usually_sleeps_briefly_cools_less() -> None:
@@ -611,6 +640,43 @@ def test_a_preempted_loop_still_sees_what_comes_before_it_sleeps() -> None:
     at_once = {"rate": 1e6, "count": 20, "sleep": 9e-5}
     assert posted(cores=1, **at_once).counters.wake_ups["target"] == 1
     assert posted(cores=2, **at_once).counters.wake_ups["target"] == 20
+
+
+def overloaded(cores: int, **costs: object) -> Trace:
+    """Return 10,000 messages in 10 ms, which source, broker and target each take 0.1 s to handle."""
+    work = Cost(fixed=1e-5)
+    physics = Physics(
+        loop=LoopCosts(sleep=1e-5, **costs),
+        stream=StreamCosts(send=Cost(fixed=5e-6, after=5e-6), receive=work),
+        cores=cores,
+        pins={"source": 0, "broker": 1, "target": 0 if cores == 2 else 2},
+    )
+    strategy = WebSocketPush()
+    workload = Workload(arrivals=Periodic(rate=1e6), duration=0.01)
+    return simulate(scenario(workload, strategy), strategy, physics)
+
+
+def test_two_loops_that_are_always_busy_divide_their_core_in_slices() -> None:
+    """The source has all the time something to send, and the target nothing less to receive."""
+    shared = overloaded(cores=2)
+    assert shared.done.min() < 3 * LAG / SECOND
+    waits = np.diff(np.sort(shared.done.ravel()))
+    assert waits.max() < 4 * LAG / SECOND
+    sending = shared.sent.max()
+    done = np.sum(shared.done < sending) / len(shared)
+    assert 0.5 < done < 1
+    assert overloaded(cores=3).sent.max() < sending
+
+
+def test_who_was_preempted_goes_on_as_cold_as_after_a_sleep() -> None:
+    """A send takes 5 µs, five times as long at first whenever the target has had the source's core."""
+    cold = {"cold": 4.0, "soon": 1.0, "cooled": (0.0,) * len(SLEEPS)}
+    more = {
+        cores: overloaded(cores, **cold).counters.cpu_seconds["source"]
+        - overloaded(cores).counters.cpu_seconds["source"]
+        for cores in (2, 3)
+    }
+    assert more[3] < 5 * 20e-6 < more[2]
 
 
 def test_only_another_core_is_a_hop_away() -> None:

@@ -33,7 +33,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "soon": 0.15,  # to 1, of the cold that comes back at once to what does later
     "residue": 0.16,  # to 1, of the cold that outlives the time awake to what does not
     "shared": 0.67,  # to 1, of the cold that is the core's to that which is the loop's own
-    "displaced": 0.13,  # to 1, of the cold that other work on the core can bring to what it cannot
+    "displaced": 0.3,  # to 1, of the cold that other work on the core can bring to what it cannot
     "common": 0.55,  # to 1, of the cold of a message's code that another's warms to the rest
     "hop": 34e-6,
     "hop_drowsy": 1.5,  # how much longer a hop takes to a loop as cold as can be
@@ -41,7 +41,7 @@ START = {  # seconds, or what the name says; the search stays within a factor of
     "stream_step": 0.98e-6,
     "send": 7.5e-6,
     "write": 12e-6,
-    "receive": 0.62e-6,
+    "receive": 5e-6,
     "read": 3.5e-6,
     "http_step": 3.6e-6,
     "request": 68e-6,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from lab.engines.common import FATES, Ledger
@@ -93,9 +94,10 @@ class Actor(Ready):
         while wake_at * SECOND <= now + 1:
             now = self.emit(role.wake(max(now / SECOND, wake_at)), now)
             wake_at = role.wake_at
-            if wake_at == math.inf:
+            next_at = self._wake_at()
+            if next_at == NEVER:
                 return now
-            if loop.go_on(self._wake_at(), now, timed=True) < 0:
+            if loop.go_on(next_at, now, timed=True) < 0:
                 break
             now = loop.opened
         self.plan()
@@ -153,6 +155,22 @@ class Source(Actor):
     broker: Link
     quotes: Quotes
     answer: Quote  # for what the broker acknowledges
+    left: Iterator[Any] | None = None  # to send when others are to have the core
+
+    def run(self, now: int, begun: int) -> int:
+        if self.left is not None:
+            self.planned = NEVER
+            now = self.emit((), now)
+            if self.left is not None:
+                return now
+        return super().run(now, begun)
+
+    def _wake_at(self) -> int:
+        return super()._wake_at() if self.left is None else 0
+
+    def die(self) -> None:
+        super().die()
+        self.left = None
 
     def take(self, message: Any, first: bool, now: int) -> int:
         now = self.loop.pay(self.answer[3] if first else self.answer[2], now)
@@ -163,7 +181,10 @@ class Source(Actor):
 
     def emit(self, outputs: Iterable[Any], now: int) -> int:
         sent, loop, link, known = self.record.sent, self.loop, self.broker, self.quotes.known
-        for output in outputs:
+        todo = iter(outputs) if self.left is None else chain(self.left, outputs)
+        self.left = None
+        until = loop.begun + loop.patience
+        for output in todo:
             if type(output) is Connect:
                 assert link.connection is not None
                 link.connection.dial(None, now)
@@ -183,6 +204,11 @@ class Source(Actor):
                 now = link.receiver.take(output, True, now)
             else:
                 link.send(output, quote[5], now)
+            if now > until:
+                self.left = todo
+                self.plan()
+                loop.horizon = 0  # the others on the core have their chance first
+                break
         return now
 
 

@@ -2,7 +2,8 @@
 
 A loop cools in its sleep, the longer the colder, and deeper if it usually sleeps long; so does its
 core, which other loops keep awake. Each piece of code cools by itself, from the moment when it ran last:
-messages alike run the same. And whatever else ran on the core since has taken its place in the caches.
+messages alike run the same. And whatever else ran on the core since has taken its place in the caches,
+whether the loop slept meanwhile or not.
 Times are in whole nanoseconds, coldness is from 0 (warm) to 1.
 """
 
@@ -43,7 +44,7 @@ class Cold:
         self.now = 1.0  # cold of what ran just before the last sleep
         self.next = (0.0, 0, 1.0, 0.0, 1.0)  # the same five after the sleep that goes on
         self.slept = 0  # in all
-        self.started = 0  # for how long the core had run when the loop woke up
+        self.started = 0  # for how long the core had run at `wake` or `stay_awake`
         self.others = 0  # the same, but for what the loop itself ran when it was awake last
         self.ran: dict[int, tuple[int, int]] = {}  # by code: `slept` and `started` when it ran last
 
@@ -65,13 +66,19 @@ class Cold:
         self.slept += self.idle
         self.started, self.others = core_ran, core_ran - own
 
+    def stay_awake(self, core_ran: int) -> None:
+        """Note that the core has run for so long by now, and the loop has not slept."""
+        self.started = self.others = core_ran
+
     def of(self, code: int) -> float:
-        """Return how cold code is that runs for the first time since the loop woke up."""
+        """Return how cold code is that runs for the first time since `wake` or `stay_awake`."""
         slept, started = self.ran.get(code, (0, 0))  # all of it ran when the run was prepared
         self.ran[code] = self.slept, self.started
         cold = self.now
         unused = self.slept - slept
-        if unused != self.idle:  # it did not run when the loop was awake last
+        if not unused:
+            cold = 0.0
+        elif unused != self.idle:  # it did not run when the loop was awake last
             cold = self._mixed(self._back(unused, self.usual), self.core, self.left)
         since = self.others - started
         if since > 0 and self.displaced:

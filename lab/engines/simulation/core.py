@@ -1,10 +1,12 @@
 """A processor core: which loop has it, which may take it away, and when it stalls.
 
 One loop's turn runs at a time. The core is free for the `last` loop at once, for others when that has
-gone to sleep, or at the end of its turn if they may preempt it. A fair scheduler, such as Linux's
-EEVDF, lets a loop preempt that is woken and has had less of the core than the one that runs. What
-each had is counted over a busy period of the core; a loop that joins one begins level. So what sends
-a request and waits preempts its server when the reply wakes it, and the server goes to sleep after.
+gone to sleep, or at the end of its turn if they preempt it. A fair scheduler, such as Linux's EEVDF,
+lets a loop preempt that is woken and has had less of the core than the one that runs; any other has to
+wait until it is `LAG` behind, so that two that are always busy take turns, a slice each. What each had
+is counted over a busy period of the core; a loop that joins one begins level, and one that is woken is
+never further ahead or behind than that. So what sends a request and waits preempts its server when the
+reply wakes it, and the server goes to sleep after.
 """
 
 from typing import TYPE_CHECKING
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 NEVER = 2**62
 SHORTEST = 100_000  # nanoseconds that a core keeps its speed on the average, at least
+LAG = (
+    2_000_000  # nanoseconds: half a slice, that is of the time between two ticks of Linux at 250 Hz
+)
 PREPARED = -int(HEAD_START * SECOND)  # when all is ready for a run: its loops have slept since
 
 
@@ -48,6 +53,7 @@ class Core:
         self.last: EventLoop | None = None
         self.others_at = PREPARED  # when the last one has gone to sleep
         self.preempted: EventLoop | None = None  # by the last one, before it had gone to sleep
+        self.claimed = False  # whether a loop preempts the last one at the end of its turn
         self.period = 0  # how often the core has become busy
         self.swing, self.spell = physics.swing, max(physics.spell * SECOND, SHORTEST)
         self.pace = 1.0  # by which work takes longer than usual
@@ -59,22 +65,28 @@ class Core:
 
     def admits(self, loop: "EventLoop", now: int) -> bool:
         """Say whether a loop need not wait until the last one sleeps. It may have to for the turn's end."""
-        if now >= self.others_at or self.last is loop:
+        if now >= self.others_at:
             return True
-        claim = loop.claim
+        if self.last is loop:
+            return not self.claimed
+        claim, less = loop.claim, self._less(loop, now)
         if not claim.waits:
-            claim.waits, claim.preempts = True, self._had_less(loop, now)
+            claim.waits, claim.preempts = True, less > 0
+            claim.level += min(max(less, -LAG), LAG) - less
+        elif less >= LAG:
+            claim.preempts = True
+        self.claimed = self.claimed or claim.preempts
         return claim.preempts
 
-    def _had_less(self, loop: "EventLoop", now: int) -> bool:
-        """Say whether a loop that is woken has had less of the core than the one that runs."""
+    def _less(self, loop: "EventLoop", now: int) -> int:
+        """Return how much less of the core a loop has had than the one that runs."""
         last, claim = self.last, loop.claim
         assert last is not None
         had = last.cpu - last.claim.level + now - last.busy_until
         own = loop.cpu + loop.core_tail
         if claim.period != self.period:
             claim.period, claim.level = self.period, own - had
-        return own - claim.level < had
+        return had - (own - claim.level)
 
     def begin_period(self, loop: "EventLoop", slept: int) -> None:
         """Note that a loop wakes up the core, which has slept for so long."""
@@ -85,14 +97,16 @@ class Core:
     def begin(self, loop: "EventLoop", now: int) -> None:
         """Have a loop's turn begin."""
         claim, last = loop.claim, self.last
+        if self.preempted is loop:
+            self.preempted = None
+            loop.come_back(now)
         if now > self.others_at:
             self.begin_period(loop, now - self.others_at)
         elif now < self.others_at and last is not None and last is not loop:
             self.preempted = last
             last.claim.waits = True
-        if self.preempted is loop:
-            self.preempted = None
         claim.waits = claim.preempts = False
+        self.claimed = False
         self.last, self.others_at = loop, NEVER
 
     def end(self, end: int, tail: int) -> None:
@@ -107,6 +121,7 @@ class Core:
         assert loop is not None
         self.preempted = None
         loop.claim.waits = False
+        loop.come_back(self.others_at)
         self.others_at = loop.busy_until + loop.core_tail + 1
 
     def change_pace(self, now: int) -> None:

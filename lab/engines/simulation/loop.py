@@ -20,8 +20,8 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from lab.engines.simulation.cold import SECOND, Cold
-from lab.engines.simulation.core import NEVER, PREPARED, Claim, Core
+from lab.engines.simulation.cold import FOOTPRINT, SECOND, Cold
+from lab.engines.simulation.core import LAG, NEVER, PREPARED, Claim, Core
 from lab.physics import Physics
 
 WRITABLE, ARRIVAL, TIMER = range(3)  # kinds of things that become ready, in the order of handling
@@ -139,7 +139,8 @@ class EventLoop:
         self.sleep, self.drowsy = loop.sleep * SECOND, loop.drowsy
         self.settling = SETTLING * loop.cold
         self.cold = Cold(loop)
-        self.warm = 0  # bits of the code that has run since the loop slept
+        self.warm = 0  # bits of the code that has run since the loop slept, or lately
+        self.fresh_until = 0  # the core has run for so long, after which that is asked anew
         self.peer = 0  # the consumer whose messages are handled
         self.peers: dict[int, int] = {}  # by consumer: the bits of its messages that are warm
         self.heard = 0  # those of any but this one
@@ -159,6 +160,7 @@ class EventLoop:
         self.event = Turn(env, self)
         self.running = False
         self.alone = False  # whether the turn handles one thing only
+        self.patience = NEVER  # of others on the core, who want a turn when one has lasted so long
         self.ahead = 0  # turns that may still be taken in this SimPy event
         self.begun = 0
         self.opened = 0  # when the turn had paid for itself
@@ -247,6 +249,8 @@ class EventLoop:
         self.begun = self.opened = now
         if self.varies:
             self._draw(now)
+            if self.core.ran > self.fresh_until:
+                self._displace()
             if not self.warm:
                 self.opened = self.pay(self.rouse, now)
             self.opened = self.pay(self.iteration, self.opened)
@@ -262,6 +266,12 @@ class EventLoop:
         if self.varies:
             self._draw(now)
         return now + self._stall(now)
+
+    def _displace(self) -> None:
+        """Have code that ran long ago be displaced by what the core ran since, without a sleep."""
+        self.cold.stay_awake(self.core.ran)
+        self.fresh_until = self.core.ran + FOOTPRINT
+        self.warm = ROUSE
 
     def _draw(self, now: int) -> None:
         """Draw how what begins now differs from the mean."""
@@ -320,13 +330,23 @@ class EventLoop:
         """Wake up: be as cold as the sleep has made the loop."""
         self.wake_ups += 1
         if self.varies:
-            self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
-            self.cpu_asleep = self.cpu
-            self.warm = 0
-            if self.heard:
-                self.heard = 0
-                self.peers.clear()
+            self._begin_cold()
             self.luck = self.noise.draw(now) * self.core.pace
+
+    def come_back(self, now: int) -> None:
+        """Go on after another loop had the core: as cold as after a sleep in which the core was awake."""
+        if self.varies:
+            self.cold.asleep(now - self.ended, 0, self.core.usual)
+            self._begin_cold()
+
+    def _begin_cold(self) -> None:
+        self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
+        self.cpu_asleep = self.cpu
+        self.fresh_until = self.core.ran + FOOTPRINT
+        self.warm = 0
+        if self.heard:
+            self.heard = 0
+            self.peers.clear()
 
     def _tail(self) -> int:
         """Return what going to sleep takes after this turn."""
@@ -437,5 +457,7 @@ def depend(loops: list[EventLoop], sends: set[tuple[EventLoop, EventLoop]]) -> N
         after = [b for a, b in reach if a is middle]
         reach |= {(a, b) for a in before for b in after}
     for loop in loops:
+        if any(other.core is loop.core for other in loops if other is not loop):
+            loop.patience = LAG
         loop.depends_on = [a for a in loops if (a, loop) in reach and a is not loop]
         loop.may_reach = [b for b in loops if (loop, b) in reach and b is not loop]
