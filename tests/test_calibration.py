@@ -338,6 +338,14 @@ def test_a_limit_tells_nothing_where_more_than_stalls_make_messages_so_late() ->
     assert found == stalls.stalls([[(rare, late({}).beyond)]])
 
 
+def test_a_limit_tells_nothing_where_few_messages_were_looked_at() -> None:
+    """Of 100 messages three that are 0.3 ms late would be 100 stalls a second, a twentieth of all time."""
+    rates = dict.fromkeys(stalls.LENGTHS, 100.0)
+    few = stalls.Late(*(np.array(some) / 10_000 for some in late(rates)))
+    found = stalls.stalls([[(few, late({}).beyond)]])
+    assert [some.length for some in found] == [0.002, 0.004, 0.008]
+
+
 def test_a_limit_tells_nothing_where_other_waits_are_almost_as_long() -> None:
     """Nine in ten exponential waits are less than 1.6 times their mean over the median."""
     for mean, told in ((0.07e-3, 5), (0.14e-3, 4), (0.28e-3, 3), (0.6e-3, 2), (1.3e-3, 0)):

@@ -22,6 +22,7 @@ ORDINARY = 0.5  # of a limit: where one in ten waits longer over the median, it 
 SELDOM = 0.005  # of the messages: nor does it where more wait longer than it without stalls
 BUSY = 0.5  # of the time that a side works, from which on its messages wait for others in any case
 FEWEST = 20  # messages in a run
+EXPOSED = 0.1  # seconds for which messages together could meet a stall, or a limit tells nothing
 TOGETHER = 2e-3  # seconds: messages that come within so little are likely to meet the same stall
 WAITS = {
     "source": "schedule delay",
@@ -80,7 +81,7 @@ def stalls(groups: Iterable[Sequence[tuple[Late, NDArray[np.float64]]]]) -> tupl
     """Return the stalls of a core that explain what is late.
 
     A group is of runs alike at one side: for each what was late, and how many messages are `expected` to be
-    without stalls. Where those are too many a limit tells nothing.
+    without stalls. Where those are too many, or too few messages were looked at, a limit tells nothing.
     """
     late, among = np.zeros(len(LIMITS)), np.zeros(len(LIMITS))
     for runs in groups:
@@ -88,7 +89,8 @@ def stalls(groups: Iterable[Sequence[tuple[Late, NDArray[np.float64]]]]) -> tupl
         told = without <= SELDOM * counted
         late += (beyond - without) * told
         among += counted * told
-    shares = late / np.maximum(among, 1.0)
+    exposed = among * (np.array(LENGTHS) - LIMITS)
+    shares = np.where(exposed < EXPOSED, 0.0, late / np.maximum(among, 1.0))
     found: list[Stalls] = []
     for limit, length, share in reversed(list(zip(LIMITS, LENGTHS, shares, strict=True))):
         known = sum(longer.rate * (longer.length - limit) for longer in found)
