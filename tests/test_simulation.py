@@ -643,7 +643,7 @@ def test_a_preempted_loop_still_sees_what_comes_before_it_sleeps() -> None:
 
 
 def overloaded(cores: int, **costs: object) -> Trace:
-    """Return 10,000 messages in 10 ms, which source, broker and target each take 0.1 s to handle."""
+    """Return 10,000 messages in 10 ms: 0.05 s of work for the source, 0.2 for the broker, 0.1 for the target."""
     work = Cost(fixed=1e-5)
     physics = Physics(
         loop=LoopCosts(sleep=1e-5, **costs),

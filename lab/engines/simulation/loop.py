@@ -271,7 +271,7 @@ class EventLoop:
         """Have code that ran long ago be displaced by what the core ran since, without a sleep."""
         self.cold.stay_awake(self.core.ran)
         self.fresh_until = self.core.ran + FOOTPRINT
-        self.warm = ROUSE
+        self.warm = ROUSE  # it need not rouse again
 
     def _draw(self, now: int) -> None:
         """Draw how what begins now differs from the mean."""
@@ -340,6 +340,7 @@ class EventLoop:
             self._begin_cold()
 
     def _begin_cold(self) -> None:
+        """Begin anew with nothing warm, as cold as `Cold.asleep` was told last."""
         self.cold.wake(self.core.ran, self.cpu - self.cpu_asleep)
         self.cpu_asleep = self.cpu
         self.fresh_until = self.core.ran + FOOTPRINT
